@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -160,7 +161,8 @@ def parse(string: str) -> Stages:
             f"an architecture string must have at most {_LONGEST_STRING} characters; got {len(string)}"
         )
     try:
-        value: object = ast.literal_eval(string.strip())
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+            value: object = ast.literal_eval(string.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ArchitectureError(
             "an architecture string must be a list of lists of block strings such as "
