@@ -1,0 +1,345 @@
+"""The space: ordered choices, and everything that needs only them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwnas.errors import ArchitectureError, SpaceError
+from hwnas.space import ordering, variation
+from hwnas.space.architecture import Architecture
+from hwnas.space.choice import Choice
+from hwnas.space.counting import INACTIVE, CodedCondition, Counting
+from hwnas.space.option import Option, canonical_uid
+
+__all__ = ["Space"]
+
+MAX_ENUMERATED = 10_000_000
+
+
+class Space:
+    """What may vary: choices, each after the choices that its condition names.
+
+    Immutable; equal when the choices are. Encoded architectures are integer arrays with a row for
+    each architecture and a column for each choice: the index of its option, or -1 (inactive).
+
+    Attributes:
+        choices: in order.
+        names: of the choices, in order.
+        coded_conditions: of every choice, an OR of ANDs of (position, codes); `{{}}` always holds.
+    """
+
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        """See the class; `Space.ordered` takes the choices in any order.
+
+        Raises:
+            SpaceError: no choices, one name twice, or a condition on a choice that does not come
+                earlier or on an option that it does not have.
+        """
+        self.choices: tuple[Choice, ...] = tuple(choices)
+        if not self.choices:
+            raise SpaceError("A space must have at least one choice; got none. Put a choice into the model.")
+        self._positions: dict[str, int] = {}
+        coded: list[CodedCondition] = []
+        for position, choice in enumerate(self.choices):
+            if choice.name in self._positions:
+                raise SpaceError(
+                    f"The names of choices must differ; {choice.name!r} is there twice. Use one `Choice` for both, "
+                    "or another label."
+                )
+            coded.append(self._coded(choice))
+            self._positions[choice.name] = position
+        self.names: tuple[str, ...] = tuple(self._positions)
+        self.coded_conditions: tuple[CodedCondition, ...] = tuple(coded)
+
+    def _coded(self, choice: Choice) -> CodedCondition:
+        conjunctions = []
+        for conjunction in choice.condition or ((),):
+            literals = []
+            for part in conjunction:
+                if part.choice not in self._positions:
+                    raise SpaceError(
+                        f"The condition of {choice.name!r} is on {part.choice!r}, which is not an earlier choice "
+                        f"(those are {list(self._positions)!r}). `Space.ordered` puts choices in order."
+                    )
+                position = self._positions[part.choice]
+                try:
+                    codes = frozenset(self.choices[position].index(option) for option in part.options)
+                except ArchitectureError as error:
+                    raise SpaceError(f"The condition of {choice.name!r} can never hold: {error}") from None
+                literals.append((position, codes))
+            conjunctions.append(frozenset(literals))
+        return frozenset(conjunctions)
+
+    @classmethod
+    def ordered(cls, choices: Iterable[Choice]) -> Space:
+        """The space of these choices, given in any order.
+
+        Each comes as soon as the choices that its condition names allow. One name may come several
+        times (one label in several places): then the choice is active when any of them is.
+
+        Raises:
+            SpaceError: conditions in a circle or on an unknown name, one name with two lists of options.
+        """
+        return cls(ordering.ordered(choices))
+
+    def __eq__(self, other: object) -> bool:
+        return self.choices == other.choices if isinstance(other, Space) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.choices)
+
+    def __repr__(self) -> str:
+        return f"Space({list(self.choices)!r})"
+
+    def position(self, name: str) -> int:
+        """The column of a choice in encoded architectures.
+
+        Raises:
+            SpaceError: no such choice.
+        """
+        if name not in self._positions:
+            raise SpaceError(f"There is no choice {name!r} in this space.{self._hint(name)}")
+        return self._positions[name]
+
+    def choice(self, name: str) -> Choice:
+        """The choice of this name.
+
+        Raises:
+            SpaceError: no such choice.
+        """
+        return self.choices[self.position(name)]
+
+    def _hint(self, name: object) -> str:
+        close = difflib.get_close_matches(str(name), self.names, n=1)
+        shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
+        return f" Did you mean {close[0]!r}? It has {shown}." if close else f" It has {shown}."
+
+    @cached_property
+    def uid(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return canonical_uid(self.to_json())
+
+    @cached_property
+    def _counting(self) -> Counting:
+        return Counting([choice.num_options for choice in self.choices], self.coded_conditions)
+
+    @property
+    def size(self) -> int:
+        """How many architectures there are, exactly.
+
+        Raises:
+            SpaceError: conditions that depend on too many choices at once.
+        """
+        return self._counting.size
+
+    def sample_codes(self, num: int, rng: np.random.Generator) -> NDArray[np.int32]:
+        """Encoded architectures (num, num_choices), every one equally likely.
+
+        Raises:
+            SpaceError: as `size`.
+        """
+        return self._counting.sample(num, rng)
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """An architecture, every one equally likely.
+
+        Raises:
+            SpaceError: as `size`.
+        """
+        return self._architecture(self.sample_codes(1, rng)[0].tolist())
+
+    def mutate(
+        self, architecture: Mapping[str, Option], rng: np.random.Generator, *, probability: float | None = None
+    ) -> Architecture:
+        """Another architecture near this one: at least one choice differs.
+
+        Every active choice with two options or more gets another one with `probability` (default:
+        one over their number), at least one of them does; choices that become active are drawn.
+
+        Raises:
+            ArchitectureError: the space does not allow `architecture`.
+            SpaceError: a probability outside [0, 1], or a space with one architecture.
+        """
+        return self._architecture(variation.mutate(self, self._codes(architecture), rng, probability))
+
+    def crossover(
+        self, first: Mapping[str, Option], second: Mapping[str, Option], rng: np.random.Generator
+    ) -> Architecture:
+        """An architecture whose options come from one parent or the other, each as likely.
+
+        Choices that are active in one parent only come from that one; in neither, they are drawn.
+
+        Raises:
+            ArchitectureError: the space does not allow a parent.
+        """
+        return self._architecture(variation.crossover(self, self._codes(first), self._codes(second), rng))
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """All architectures, the last choice changing fastest."""
+        codes = [INACTIVE] * len(self.choices)
+        options = [self._allowed(0, codes)]
+        while options:
+            position = len(options) - 1
+            code = next(options[-1], None)
+            if code is None:
+                options.pop()
+                continue
+            codes[position] = code
+            if position + 1 == len(codes):
+                yield self._architecture(codes)
+            else:
+                options.append(self._allowed(position + 1, codes))
+
+    def _allowed(self, position: int, codes: Sequence[int]) -> Iterator[int]:
+        return iter(range(self.choices[position].num_options) if self.is_active(position, codes) else (INACTIVE,))
+
+    def enumerate_codes(self) -> NDArray[np.int32]:
+        """All architectures, encoded, in the order of `enumerate`.
+
+        Raises:
+            SpaceError: more than 10,000,000 of them.
+        """
+        if self.size > MAX_ENUMERATED:
+            raise SpaceError(
+                f"Only spaces of at most {MAX_ENUMERATED:,} architectures are enumerated at once; this one has "
+                f"{self.size:,}. Use `sample_codes`, or iterate over `enumerate`."
+            )
+        codes = np.full((1, len(self.choices)), INACTIVE, dtype=np.int32)
+        for position, choice in enumerate(self.choices):
+            repeats = np.where(self.active(position, codes), choice.num_options, 1)
+            ends = np.cumsum(repeats)
+            column = np.arange(ends[-1]) - np.repeat(ends - repeats, repeats)
+            single = np.repeat(self.active(position, codes), repeats)
+            codes = np.repeat(codes, repeats, axis=0)
+            codes[:, position] = np.where(single, column, INACTIVE)
+        return np.asfortranarray(codes)
+
+    def is_active(self, position: int, codes: Sequence[int]) -> bool:
+        """Whether a choice is active, given the codes of the earlier ones."""
+        return any(
+            all(codes[place] in allowed for place, allowed in conjunction)
+            for conjunction in self.coded_conditions[position]
+        )
+
+    def active(self, position: int, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Whether a choice is active (n,), given encoded architectures (n, num_choices)."""
+        result = np.zeros(len(codes), dtype=np.bool_)
+        for conjunction in self.coded_conditions[position]:
+            holds = np.ones(len(codes), dtype=np.bool_)
+            for place, allowed in conjunction:
+                fulfils = np.zeros(self.choices[place].num_options + 1, dtype=np.bool_)
+                fulfils[list(allowed)] = True
+                holds &= fulfils[codes[:, place]]
+            result |= holds
+        return result
+
+    def encode(self, architectures: Iterable[Mapping[str, Option]]) -> NDArray[np.int32]:
+        """The architectures as codes (n, num_choices); -1 where a choice is inactive.
+
+        Raises:
+            ArchitectureError: one that the space does not allow.
+        """
+        rows = [self._codes(architecture) for architecture in architectures]
+        return np.array(rows, dtype=np.int32, order="F").reshape(len(rows), len(self.choices), order="F")
+
+    def decode(self, codes: ArrayLike) -> list[Architecture]:
+        """The inverse of `encode`.
+
+        Raises:
+            ArchitectureError: codes of the wrong shape or kind, out of range, -1 for an active
+                choice or another code for an inactive one.
+        """
+        array = self.check_codes(codes)
+        for position, choice in enumerate(self.choices):
+            wrong = (array[:, position] != INACTIVE) != self.active(position, array)
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise ArchitectureError(
+                    f"Choice {choice.name!r} is {'inactive' if array[row, position] != INACTIVE else 'active'} in row "
+                    f"{row}, but its code is {array[row, position]}. The code of an inactive choice, and only that, "
+                    "is -1."
+                )
+        return [self._architecture(row) for row in array.tolist()]
+
+    def check_codes(self, codes: ArrayLike) -> NDArray[np.integer]:
+        """The codes as an integer array (n, num_choices) with each in the range of its choice.
+
+        Raises:
+            ArchitectureError: wrong shape or kind, or a code out of range. Which choices are active
+                is not checked; `decode` does that.
+        """
+        array = np.asarray(codes)
+        if array.ndim != 2 or array.shape[1] != len(self.choices) or not np.issubdtype(array.dtype, np.integer):
+            raise ArchitectureError(
+                f"Codes must be integers of the shape (n, {len(self.choices)}); got {array.dtype} of the shape "
+                f"{array.shape}. `Space.encode` makes them."
+            )
+        if len(array):
+            low, high = array.min(axis=0), array.max(axis=0)
+            for choice, least, most in zip(self.choices, low.tolist(), high.tolist(), strict=True):
+                if least < INACTIVE or most >= choice.num_options:
+                    raise ArchitectureError(
+                        f"The codes of {choice.name!r} must be from -1 to {choice.num_options - 1}; got "
+                        f"{least if least < INACTIVE else most}."
+                    )
+        return array
+
+    def validate(self, options: Mapping[str, Option]) -> Architecture:
+        """The architecture that a mapping describes, with the space's own option objects.
+
+        Raises:
+            ArchitectureError: naming the choice that is unknown, missing, inactive or has another
+                option than it allows.
+        """
+        return self._architecture(self._codes(options))
+
+    def _codes(self, options: Mapping[str, Option]) -> list[int]:
+        if not isinstance(options, Mapping):
+            raise ArchitectureError(f"An architecture must be a mapping from choices to options; got {options!r}.")
+        for name in options:
+            if name not in self._positions:
+                raise ArchitectureError(f"There is no choice {name!r} in this space.{self._hint(name)}")
+        codes: list[int] = []
+        for position, choice in enumerate(self.choices):
+            if self.is_active(position, codes):
+                if choice.name not in options:
+                    allowed = ", ".join(map(repr, choice.options))
+                    raise ArchitectureError(f"Choice {choice.name!r} is missing; it allows {allowed}.")
+                codes.append(choice.index(options[choice.name]))
+            elif choice.name in options:
+                raise ArchitectureError(
+                    f"Choice {choice.name!r} is inactive here, its condition {choice.condition!r} does not hold; "
+                    f"leave out its option {options[choice.name]!r}."
+                )
+            else:
+                codes.append(INACTIVE)
+        return codes
+
+    def _architecture(self, codes: Sequence[int]) -> Architecture:
+        return Architecture(
+            {
+                choice.name: choice.options[code]
+                for choice, code in zip(self.choices, codes, strict=True)
+                if code != INACTIVE
+            }
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """The space as a JSON object."""
+        return {"choices": [choice.to_json() for choice in self.choices]}
+
+    @classmethod
+    def from_json(cls, value: object) -> Space:
+        """The inverse of `to_json`.
+
+        Raises:
+            SpaceError: anything that `to_json` does not write.
+        """
+        if not isinstance(value, dict) or set(value) != {"choices"} or not isinstance(value["choices"], list):
+            raise SpaceError(f"A space in JSON must be an object with the list 'choices'; got {value!r}.")
+        return cls([Choice.from_json(choice) for choice in value["choices"]])
