@@ -1,0 +1,315 @@
+"""Certified search: estimate an additive utility from a supernet, then solve for the budget exactly.
+
+No paper: this is hwnas's own algorithm and its default. HardCoRe-NAS (Nayman et al., ICML 2021,
+arXiv:2102.11646) relaxes choices to probabilities, where depth times block makes the latency
+bilinear, and rounds at the end, which breaks budgets. With one indicator for every option of every
+choice, inactive included, latency and an additive utility are *linear*, and a MILP finds the best
+network of the space with a proof.
+
+    explore   score random architectures around the budget, each on a batch of its own, as the loss of the
+              teacher minus theirs on the same batch ("batch")
+    hold out  score random feasible architectures exactly ("full"); Kendall's tau of the estimate is
+              taken against these, which it has not seen
+    solve     regress the scores on the choices (`regression.py`); the k best under the budgets, exactly;
+              score those, add them to the regression, solve again until the optimum was scored already
+    train     train the finalists shortly ("trained"), the feasible network with the most of the first
+              prior (MACs, usually) among them, for a briefly trained supernet ranks worse than MACs do
+    derive    the certified optimum, unless an evaluated feasible architecture beats it by two
+              paired standard errors; then that one, and the note says so
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from hwnas.cost import Budget, CostTable
+from hwnas.errors import ConfigError
+from hwnas.solve import k_best, maximise
+from hwnas.space import Architecture, Space
+from hwnas.strategy.feasible import relative_costs, sample_feasible
+from hwnas.strategy.history import History
+from hwnas.strategy.paired import bootstrap_probability_best, paired_difference
+from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal
+from hwnas.strategy.regression import UtilityEstimate, fit_utility, neighbouring_pairs
+
+__all__ = ["Certified", "EstimateQuality"]
+
+_NEAR_BUDGET = (0.6, 1.1)  # cost over limit of the architectures that are explored
+_NUM_DRAWS = 20_000
+_NUM_RESAMPLES = 500
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EstimateQuality:
+    """What the certificate cannot say: how far the estimated utility can be believed.
+
+    Attributes:
+        kendall_tau: rank correlation of the estimate with held-out full evaluations (minus the loss).
+        kendall_tau_standard_error: by bootstrap over the held-out architectures.
+        kendall_tau_of_priors: the same for each prior cost alone, the simple rivals.
+        num_held_out: architectures behind the taus.
+        num_samples: scores behind the regression.
+        noise: standard deviation of one score around the fit.
+        standard_error: of the optimum's utility, relative to an average architecture's.
+        uses_pairs: whether tables of neighbouring choices improved the held-out tau and were kept.
+        probability_best: bootstrap probability that the architecture handed on is the most accurate
+            of the evaluated feasible ones; None where fewer than two were evaluated alike.
+    """
+
+    kendall_tau: float
+    kendall_tau_standard_error: float
+    kendall_tau_of_priors: Mapping[str, float]
+    num_held_out: int
+    num_samples: int
+    noise: float
+    standard_error: float
+    uses_pairs: bool
+    probability_best: float | None
+
+
+class Certified:
+    """The certified search as an ask/tell strategy; every proposal but the exploring ones keeps the budgets.
+
+    Args:
+        space: what may vary.
+        budgets: hard limits.
+        priors: additive costs, by name, given to the regression as features (MACs, parameters).
+        num_samples: architectures explored, one batch each.
+        num_held_out: random feasible architectures scored in full, never in the regression that is judged.
+        num_candidates: how many of the best are scored in full in each round.
+        max_rounds: rounds of solving at most.
+        num_finalists: architectures trained shortly at the end; 0 leaves the training out.
+        time_limit_seconds: for each solve; None for no limit.
+        seed: the whole run is a function of the arguments, the seed and what is told.
+
+    Raises:
+        ConfigError: a number out of range.
+        InfeasibleError: (when first asked) no architecture keeps the budgets.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        budgets: Sequence[Budget] = (),
+        *,
+        priors: Mapping[str, CostTable] | None = None,
+        num_samples: int = 240,
+        num_held_out: int = 20,
+        num_candidates: int = 6,
+        max_rounds: int = 4,
+        num_finalists: int = 0,
+        time_limit_seconds: float | None = 60.0,
+        seed: int = 0,
+    ) -> None:
+        minima = {"num_samples": 8, "num_held_out": 4, "num_candidates": 1, "max_rounds": 1, "num_finalists": 0}
+        given = {
+            "num_samples": num_samples,
+            "num_held_out": num_held_out,
+            "num_candidates": num_candidates,
+            "max_rounds": max_rounds,
+            "num_finalists": num_finalists,
+        }
+        for name, least in minima.items():
+            if given[name] < least:
+                raise ConfigError(f"`{name}` must be at least {least}; got {given[name]}.")
+        self._space = space
+        self._budgets = tuple(budgets)
+        self._priors = dict(priors or {})
+        self._num_samples = num_samples
+        self._num_held_out = num_held_out
+        self._num_candidates = num_candidates
+        self._max_rounds = max_rounds
+        self._num_finalists = num_finalists
+        self._time_limit_seconds = time_limit_seconds
+        self._seed = seed
+
+        self._explored: list[tuple[Architecture, float]] = []
+        self._held_out: tuple[Architecture, ...] = ()
+        self._histories: dict[Fidelity, History] = {"full": History(space), "trained": History(space)}
+        self._queue: list[Proposal] = []
+        self._num_waiting = 0
+        self._phase = "explore"
+        self._round = 0
+        self._cached: tuple[tuple[int, int], UtilityEstimate, bool] | None = None
+
+    def ask(self, num: int = 1) -> list[Proposal]:
+        """The next evaluations; none while earlier ones are still to be told, or at the end."""
+        while not self._queue and not self._num_waiting and self._phase != "finished":
+            self._queue = self._next_phase()
+        proposals, self._queue = self._queue[:num], self._queue[num:]
+        self._num_waiting += len(proposals)
+        return proposals
+
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """Learn a score."""
+        self._num_waiting -= 1
+        if proposal.fidelity == "batch":
+            self._explored.append((proposal.architecture, outcome.score))
+        else:
+            self._histories[proposal.fidelity].add(proposal, outcome)
+
+    def derive(self, budgets: Sequence[Budget]) -> Derived:
+        """The certified optimum under `budgets`, or an evaluated one that is better beyond doubt."""
+        solution = maximise(self.utility().table, budgets, time_limit_seconds=self._time_limit_seconds)
+        optimum = solution.architecture
+        for fidelity in ("trained", "full"):
+            history = self._histories[fidelity]
+            kept = history.feasible(budgets)
+            of_optimum = history.outcome(optimum)
+            if of_optimum is None or not kept or kept[0][0] == optimum:
+                continue
+            best, of_best = kept[0]
+            if of_best.correct is None or of_optimum.correct is None:
+                continue
+            difference, error = paired_difference(of_best.correct, of_optimum.correct)
+            if difference > 2.0 * error:
+                rank = 1 + [architecture for architecture, _ in kept].index(optimum)
+                note = (
+                    f"the certified optimum was rank {rank} of {len(kept)} feasible architectures evaluated "
+                    f"({fidelity}); the first is handed on: it is {difference:.2%} more accurate "
+                    f"(paired standard error {error:.2%})"
+                )
+                return Derived(architecture=best, certificate=solution.certificate, note=note, runner_up=optimum)
+        return Derived(architecture=optimum, certificate=solution.certificate)
+
+    def utility(self) -> UtilityEstimate:
+        """The utility regressed on all scores told so far.
+
+        Raises:
+            ConfigError: fewer than two scores were told.
+        """
+        return self._fit()[0]
+
+    def quality(self, derived: Derived) -> EstimateQuality:
+        """How good the estimate behind `derived` is."""
+        estimate, uses_pairs = self._fit()
+        told = [a for a in self._held_out if a in self._histories["full"]]
+        losses = self._losses(told)
+        codes = self._space.encode(told)
+        judged = self._regress(with_full=False, pairs=uses_pairs).table.values(codes)
+        rng = np.random.default_rng([self._seed, 3])
+        draws = [rng.integers(len(told), size=len(told)) for _ in range(_NUM_RESAMPLES)]
+        taus = [_tau(judged[draw], -losses[draw]) for draw in draws if len(set(draw.tolist())) > 2]
+        return EstimateQuality(
+            kendall_tau=_tau(judged, -losses),
+            kendall_tau_standard_error=float(np.std(taus)),
+            kendall_tau_of_priors={n: _tau(prior.values(codes), -losses) for n, prior in self._priors.items()},
+            num_held_out=len(told),
+            num_samples=estimate.num_samples,
+            noise=estimate.noise,
+            standard_error=float(estimate.standard_errors(self._space.encode([derived.architecture]))[0]),
+            uses_pairs=uses_pairs,
+            probability_best=self._probability_best(derived.architecture),
+        )
+
+    def _next_phase(self) -> list[Proposal]:
+        if self._phase == "explore":
+            self._phase = "hold out"
+            return [
+                Proposal(architecture=architecture, fidelity="batch", batch_index=index)
+                for index, architecture in enumerate(self._around_the_budget())
+            ]
+        if self._phase == "hold out":
+            self._phase = "solve"
+            rng = np.random.default_rng([self._seed, 1])
+            drawn = sample_feasible(self._space, self._budgets, self._num_held_out, rng)
+            self._held_out = tuple(dict.fromkeys(drawn))
+            return [Proposal(architecture=architecture) for architecture in self._held_out]
+        if self._phase == "solve":
+            best = self._best(self._num_candidates)
+            self._round += 1
+            if best[0] in self._histories["full"] or self._round == self._max_rounds:
+                self._phase = "train" if self._num_finalists else "finished"
+            return [Proposal(architecture=a) for a in best if a not in self._histories["full"]]
+        self._phase = "finished"
+        return [Proposal(architecture=a, fidelity="trained") for a in self._finalists()]
+
+    def _around_the_budget(self) -> list[Architecture]:
+        """Random architectures whose cost is near the budget; under a tight one, feasible ones as well."""
+        rng = np.random.default_rng([self._seed, 0])
+        codes = self._space.sample_codes(_NUM_DRAWS, rng)
+        if not self._budgets:
+            return self._space.decode(codes[: self._num_samples])
+        relative = relative_costs(codes, self._budgets)
+        near = codes[(relative >= _NEAR_BUDGET[0]) & (relative <= _NEAR_BUDGET[1])][: self._num_samples]
+        architectures = self._space.decode(near)
+        return architectures + sample_feasible(
+            self._space, self._budgets, self._num_samples - len(architectures), rng
+        )
+
+    def _best(self, num: int) -> list[Architecture]:
+        solutions = k_best(self.utility().table, self._budgets, num, time_limit_seconds=self._time_limit_seconds)
+        return [solution.architecture for solution in solutions]
+
+    def _finalists(self) -> list[Architecture]:
+        """The optimum, the feasible network with the most of the first prior, then the best scored in full."""
+        finalists = self._best(1)
+        for prior in list(self._priors.values())[:1]:
+            finalists.append(maximise(prior, self._budgets, time_limit_seconds=self._time_limit_seconds).architecture)
+        finalists += [architecture for architecture, _ in self._histories["full"].feasible(self._budgets)]
+        return list(dict.fromkeys(finalists))[: self._num_finalists]
+
+    def _fit(self) -> tuple[UtilityEstimate, bool]:
+        """The regression on all scores, with pairwise tables if those improve the held-out tau."""
+        told = (len(self._explored), len(self._histories["full"]))
+        if self._cached is None or self._cached[0] != told:
+            pairs = False
+            held_out = [a for a in self._held_out if a in self._histories["full"]]
+            if len(held_out) > 3 and len(self._space.choices) > 1:
+                losses, codes = self._losses(held_out), self._space.encode(held_out)
+                taus = [
+                    _tau(self._regress(with_full=False, pairs=p).table.values(codes), -losses) for p in (False, True)
+                ]
+                pairs = taus[1] > taus[0]
+            self._cached = (told, self._regress(with_full=True, pairs=pairs), pairs)
+        return self._cached[1], self._cached[2]
+
+    def _regress(self, *, with_full: bool, pairs: bool) -> UtilityEstimate:
+        """Ridge on the batch scores, and on the full ones moved to the same origin, each by its precision."""
+        joint = neighbouring_pairs(self._space) if pairs else ()
+        priors = list(self._priors.values())
+        codes = self._space.encode([architecture for architecture, _ in self._explored])
+        scores = np.array([score for _, score in self._explored])
+        estimate = fit_utility(self._space, codes, scores, priors=priors, pairs=joint)
+        full = [architecture for architecture, _ in self._histories["full"].feasible(())]
+        if not with_full or len(full) < 3:
+            return estimate
+        full_codes = self._space.encode(full)
+        residuals = -self._losses(full) - estimate.table.values(full_codes)
+        offset = float(residuals.mean())
+        variance = float(residuals.var()) + 1e-12
+        weights = np.concatenate(
+            [np.full(len(codes), 1.0 / (estimate.noise**2 + 1e-12)), np.full(len(full), 1.0 / variance)]
+        )
+        return fit_utility(
+            self._space,
+            np.concatenate([codes, full_codes]),
+            np.concatenate([scores, -self._losses(full) - offset]),
+            weights=weights,
+            priors=priors,
+            pairs=joint,
+        )
+
+    def _losses(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        outcomes = [self._histories["full"].outcome(architecture) for architecture in architectures]
+        return np.array([outcome.loss for outcome in outcomes if outcome is not None])
+
+    def _probability_best(self, architecture: Architecture) -> float | None:
+        for fidelity in ("trained", "full"):
+            history = self._histories[fidelity]
+            kept = [(a, o.correct) for a, o in history.feasible(self._budgets) if o.correct is not None]
+            names = [a for a, _ in kept]
+            if architecture in names and len(kept) > 1:
+                return bootstrap_probability_best([c for _, c in kept], names.index(architecture), seed=self._seed)
+        return None
+
+
+def _tau(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Kendall's tau-b; 0 where one side is constant."""
+    tau = float(kendalltau(a, b).statistic)
+    return tau if np.isfinite(tau) else 0.0

@@ -1,0 +1,40 @@
+"""Comparing networks on the same images: paired differences, and who would be best on other images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["bootstrap_probability_best", "paired_difference"]
+
+_NUM_RESAMPLES = 1000
+
+
+def paired_difference(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> tuple[float, float]:
+    """Accuracy of `a` minus that of `b`, and the standard error of that difference.
+
+    Args:
+        a: whether each image was classified rightly, shape (num_images,).
+        b: the same for the other network, the same images in the same order.
+    """
+    differences = a.astype(float) - b.astype(float)
+    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+
+
+def bootstrap_probability_best(correct: Sequence[NDArray[np.bool_]], index: int, *, seed: int = 0) -> float:
+    """How often network `index` has the highest accuracy when the images are drawn again with replacement.
+
+    Args:
+        correct: one array of shape (num_images,) for each network; ties share the win.
+        index: the network in question.
+        seed: of the resampling.
+    """
+    right_NI = np.array(correct, dtype=np.float64)
+    num_images = right_NI.shape[1]
+    rng = np.random.default_rng(seed)
+    counts_RI = rng.multinomial(num_images, np.full(num_images, 1.0 / num_images), size=_NUM_RESAMPLES)
+    hits_RN = counts_RI @ right_NI.T
+    best_RN = hits_RN == hits_RN.max(axis=1, keepdims=True)
+    return float(np.mean(best_RN[:, index] / best_RN.sum(axis=1)))

@@ -1,0 +1,53 @@
+"""Random search: uniform over the architectures that keep the budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hwnas.cost import Budget
+from hwnas.space import Space
+from hwnas.strategy.feasible import sample_feasible
+from hwnas.strategy.history import History
+from hwnas.strategy.protocol import Derived, Outcome, Proposal
+
+__all__ = ["Random"]
+
+
+class Random:
+    """Proposes feasible architectures uniformly at random, each once; derives the best it was told.
+
+    Args:
+        space: what may vary.
+        budgets: hard limits that every proposal keeps.
+        seed: the n-th proposal is a function of (seed, n).
+
+    Raises:
+        InfeasibleError: no architecture keeps the budgets.
+    """
+
+    def __init__(self, space: Space, budgets: Sequence[Budget] = (), *, seed: int = 0) -> None:
+        self._space = space
+        self._budgets = tuple(budgets)
+        self._seed = seed
+        self._num_asked = 0
+        self._history = History(space)
+
+    def ask(self, num: int = 1) -> list[Proposal]:
+        """`num` random feasible architectures."""
+        proposals = []
+        for _ in range(num):
+            rng = np.random.default_rng([self._seed, self._num_asked])
+            architecture = sample_feasible(self._space, self._budgets, 1, rng)[0]
+            proposals.append(Proposal(architecture=architecture))
+            self._num_asked += 1
+        return proposals
+
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """Remember the outcome."""
+        self._history.add(proposal, outcome)
+
+    def derive(self, budgets: Sequence[Budget]) -> Derived:
+        """The best architecture told of that keeps `budgets`; see `History.derive`."""
+        return self._history.derive(budgets)
