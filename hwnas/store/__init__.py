@@ -1,1 +1,10 @@
-"""To be written."""
+"""What was measured and tried, on disk before it is acted on.
+
+- `Database`, `Schema`: a SQLite file that is whole, ours and written by one process;
+- `MeasurementStore`, `Visit`: latencies of blocks and networks, and the reference model they were measured beside.
+"""
+
+from hwnas.store.database import Database, Schema
+from hwnas.store.measurements import MeasurementStore, Visit
+
+__all__ = ["Database", "MeasurementStore", "Schema", "Visit"]

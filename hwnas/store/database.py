@@ -1,0 +1,207 @@
+"""The SQLite ground of every store: opened only after it is known to be whole and ours, written by one process.
+
+A database file is made aside and renamed, so that it exists either completely or not at all. Before an existing file
+is opened its first hundred bytes are read: a file of another program, a truncated one, or one written by a newer
+hwnas is refused and left as it is. WAL mode lets readers in while the writer works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from hwnas.errors import StoreError
+from hwnas.store.lock import WriterLock
+
+__all__ = ["Database", "Schema"]
+
+_HEADER_BYTES = 100  # https://www.sqlite.org/fileformat2.html, section 1.3
+_MAGIC = b"SQLite format 3\0"
+Parameters = Sequence[str | int | float | bytes | None]
+
+
+class Schema:
+    """What a store's file must be.
+
+    Args:
+        application_id: SQLite's application id, a 32-bit number that tells our kinds of file apart.
+        name: what the file is, for messages ("a table of measurements").
+        migrations: SQL scripts; the one at index i raises the version from i to i + 1.
+    """
+
+    def __init__(self, *, application_id: int, name: str, migrations: Sequence[str]) -> None:
+        self.application_id = application_id
+        self.name = name
+        self.migrations = tuple(migrations)
+
+    @property
+    def version(self) -> int:
+        """The version of the schema that this program writes."""
+        return len(self.migrations)
+
+
+class Database:
+    """A SQLite file in WAL mode, opened as its only writer or as a reader.
+
+    Args:
+        path: the file; made, with its folder, when it does not exist and `write` is true.
+        schema: what the file must be.
+        write: hold the writer's lock. Readers see what is committed, change nothing and never wait.
+
+    Raises:
+        StoreError: the file is truncated, damaged, of another program or of a newer hwnas (it is left untouched), it
+            does not exist and `write` is false, another process writes it, or it cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], schema: Schema, *, write: bool = True) -> None:
+        self.path = Path(path)
+        self._schema = schema
+        self._lock: WriterLock | None = None
+        if write:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = WriterLock(self.path)
+            except OSError as error:
+                raise StoreError(f"{self.path} cannot be written: {error.strerror}. Give another path.") from error
+        try:
+            if write and not self.path.exists():
+                self._create()
+            self._check_header()
+            self._connection = self._connect(write=write)
+        except BaseException:
+            self._release()
+            raise
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return all its rows.
+
+        Raises:
+            StoreError: the disk is full, or the file was damaged since it was opened.
+        """
+        with _explained(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All statements inside are on disk when this returns, or none of them."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite itself rolls back on a full disk
+                self._connection.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file and let the next writer in; closing twice does nothing."""
+        self._connection.close()
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _create(self) -> None:
+        aside = self.path.with_name(f"{self.path.name}.new")
+        aside.unlink(missing_ok=True)
+        with _explained(self.path):
+            connection = sqlite3.connect(aside, isolation_level=None)
+            try:
+                connection.execute(f"PRAGMA application_id = {self._schema.application_id}")
+                _migrate(connection, self._schema)
+                connection.execute("PRAGMA journal_mode = WAL")
+            finally:
+                connection.close()
+        descriptor = os.open(aside, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        aside.replace(self.path)
+
+    def _check_header(self) -> None:
+        try:
+            size_bytes = self.path.stat().st_size
+            with self.path.open("rb") as file:
+                header = file.read(_HEADER_BYTES)
+        except FileNotFoundError:
+            raise StoreError(f"{self.path} does not exist. Give the path of {self._schema.name}.") from None
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be read: {error.strerror}.") from error
+        untouched = "It was left as it is; give another path"
+        if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+            raise StoreError(f"{self.path} is not a SQLite file, or is truncated. {untouched}, or delete it.")
+        (page_bytes,) = struct.unpack_from(">H", header, 16)
+        (num_pages,) = struct.unpack_from(">I", header, 28)
+        version, application_id = struct.unpack_from(">I4xI", header, 60)
+        if application_id != self._schema.application_id:
+            raise StoreError(f"{self.path} is a SQLite file, but not {self._schema.name} of hwnas. {untouched}.")
+        if size_bytes < num_pages * (65536 if page_bytes == 1 else page_bytes):
+            raise StoreError(f"{self.path} is truncated. {untouched}, or restore it from a copy.")
+        self._check_version(version)
+
+    def _check_version(self, version: int) -> None:
+        if version > self._schema.version:
+            raise StoreError(
+                f"{self.path} was written by a newer hwnas (schema {version}; this one reads up to "
+                f"{self._schema.version}). Upgrade hwnas, or give another path."
+            )
+
+    def _connect(self, *, write: bool) -> sqlite3.Connection:
+        mode = "rw" if write else "ro"
+        with _explained(self.path):
+            connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30.0
+            )
+            try:
+                (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                if found != "ok":
+                    raise sqlite3.DatabaseError(found)
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                self._check_version(version)  # a newer schema may so far stand in the WAL only
+                if write:
+                    connection.execute("PRAGMA synchronous = FULL")
+                    _migrate(connection, self._schema)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+
+def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for number in range(version, schema.version):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {schema.migrations[number]}; PRAGMA user_version = {number + 1}; COMMIT;"
+        )
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours, with the remedy."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise StoreError(
+                f"The disk is full: {path} cannot grow. Free some space and give the same command again; "
+                "what was finished is kept."
+            ) from error
+        raise StoreError(
+            f"{path} is damaged or cannot be used ({error}). Restore it from a copy, or give another path."
+        ) from error

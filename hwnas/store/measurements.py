@@ -1,0 +1,164 @@
+"""What was measured on one device, visit by visit, in one SQLite file.
+
+A visit is one item (a block or a whole network) measured once, beside the reference model. Every finished visit is
+committed at once, so that a killed session loses at most the visit it was in. The file also keeps the reference model
+itself: whoever verifies a network later measures it beside the very same model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zlib
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from hwnas.errors import StoreError
+from hwnas.measurement import Fingerprint
+from hwnas.store.database import Database, Schema
+
+__all__ = ["ItemKind", "MeasurementStore", "Visit"]
+
+ItemKind = Literal["block", "network"]
+
+_SCHEMA = Schema(
+    application_id=0x68776D73,  # "hwms"
+    name="a table of measurements",
+    migrations=[
+        """
+        CREATE TABLE visits (
+            key TEXT NOT NULL,
+            round INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            samples_ms TEXT NOT NULL,
+            references_ms TEXT NOT NULL,
+            steady TEXT NOT NULL,
+            finished TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+            PRIMARY KEY (key, round)
+        );
+        CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+        CREATE TABLE models (name TEXT PRIMARY KEY, onnx BLOB NOT NULL)
+        """
+    ],
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One item measured once: samples as the clock gave them, each with the reference's around it.
+
+    Attributes:
+        key: the item's key, unique in its store.
+        round: the number of the visit's round, from 0; the retest is -1.
+        kind: a block, or a whole network for calibration.
+        samples_ms: mean time of a run in every slice.
+        references_ms: the reference's time beside every slice, interpolated to it.
+        steady: for every sample, whether the reference stood still (within 3 %) around it.
+    """
+
+    key: str
+    round: int
+    kind: ItemKind
+    samples_ms: tuple[float, ...]
+    references_ms: tuple[float, ...]
+    steady: tuple[bool, ...]
+
+
+class MeasurementStore:
+    """The measurements of one device and one procedure, in a file of their own.
+
+    Args:
+        path: the SQLite file; made when it does not exist and `write` is true.
+        write: be the file's one writer; readers never disturb it.
+
+    Raises:
+        StoreError: as `Database` does.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, write: bool = True) -> None:
+        self._database = Database(path, _SCHEMA, write=write)
+        self.path = self._database.path
+
+    def bind(self, fingerprint: Fingerprint) -> None:
+        """Tie the store to `fingerprint`, the first time; refuse another one ever after.
+
+        Raises:
+            FingerprintError: the store was filled elsewhere or otherwise; names the differing field.
+        """
+        known = self.fingerprint
+        if known is None:
+            self.set_fact("fingerprint", fingerprint.to_json())
+        else:
+            known.require_same(fingerprint, what=f"The table {self.path}")
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """Where this was measured; None before `bind`."""
+        fields = self.fact("fingerprint")
+        return None if fields is None else Fingerprint(**fields)
+
+    def add(self, visit: Visit) -> None:
+        """Write a finished visit; it is on disk when this returns.
+
+        Raises:
+            StoreError: the visit is already there: a defect of the caller, never overwritten.
+        """
+        if self._database.execute("SELECT 1 FROM visits WHERE key = ? AND round = ?", (visit.key, visit.round)):
+            raise StoreError(
+                f"{self.path} already has round {visit.round} of {visit.key}; a finished measurement is never replaced."
+            )
+        numbers = [json.dumps(values) for values in (visit.samples_ms, visit.references_ms, visit.steady)]
+        self._database.execute(
+            "INSERT INTO visits (key, round, kind, samples_ms, references_ms, steady) VALUES (?, ?, ?, ?, ?, ?)",
+            (visit.key, visit.round, visit.kind, *numbers),
+        )
+
+    def visits(self) -> list[Visit]:
+        """All finished visits, ordered by key and round (not by time: a resumed session reads the same)."""
+        rows = self._database.execute(
+            "SELECT key, round, kind, samples_ms, references_ms, steady FROM visits ORDER BY key, round"
+        )
+        return [
+            Visit(
+                key=key,
+                round=number,
+                kind=kind,
+                samples_ms=tuple(json.loads(samples)),
+                references_ms=tuple(json.loads(references)),
+                steady=tuple(json.loads(steady)),
+            )
+            for key, number, kind, samples, references, steady in rows
+        ]
+
+    def fact(self, name: str) -> Any:
+        """The JSON value kept under `name`; None where there is none."""
+        rows = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,))
+        return json.loads(rows[0][0]) if rows else None
+
+    def set_fact(self, name: str, value: object) -> None:
+        """Keep a JSON value under `name`, in place of what was there."""
+        text = json.dumps(value, sort_keys=True)
+        self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, text))
+
+    def model(self, name: str) -> bytes | None:
+        """The ONNX file kept under `name`; None where there is none."""
+        rows = self._database.execute("SELECT onnx FROM models WHERE name = ?", (name,))
+        return zlib.decompress(rows[0][0]) if rows else None
+
+    def set_model(self, name: str, onnx: bytes) -> None:
+        """Keep an ONNX file (compressed) under `name`, in place of what was there."""
+        blob = zlib.compress(onnx, 6)
+        self._database.execute("INSERT OR REPLACE INTO models (name, onnx) VALUES (?, ?)", (name, blob))
+
+    def close(self) -> None:
+        """Close the file and let the next writer in."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
