@@ -1,0 +1,51 @@
+"""Batches one after the other, read ahead by worker processes where a part has them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from hwnas.data.part import Batch, DatasetPart, Indices, Part
+
+__all__ = ["Request", "stream"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """Which images of a part make a batch, and the seed of their augmentation (None: none)."""
+
+    indices: Indices
+    seed: tuple[int, ...] | None = None
+
+
+def stream(part: Part, requests: Iterable[Request]) -> Iterator[Batch]:
+    """The requested batches, in order.
+
+    What a batch holds depends on its request alone, so that a stream may begin anywhere and the number of workers
+    changes nothing.
+    """
+    if not isinstance(part, DatasetPart) or part.num_workers == 0:
+        return (part.batch(request.indices, seed=request.seed) for request in requests)
+    return iter(
+        DataLoader(
+            _ByRequest(part),
+            sampler=requests,
+            batch_size=None,
+            num_workers=part.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+    )
+
+
+class _ByRequest(Dataset[Any]):
+    """A part whose items are batches, as DataLoader without automatic batching wants it."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def __getitem__(self, request: Request) -> Batch:
+        return self._part.batch(request.indices, seed=request.seed)
