@@ -4,12 +4,30 @@
     expectation    the expectation of a term under a distribution, with its gradient
     max_table      MaxTable: the maximum over rows (peak memory)
     extremes       the smallest and the largest cost (elimination: how)
+    latency_table  LatencyTable: measured milliseconds of every block
+    budget         Budget: a hard upper bound; parse_budget reads "latency<=5ms"
+    quantity       numbers with units, read and written
 
 Nothing here looks inside a network, and nothing imports torch.
 """
 
+from hwnas.cost.budget import Budget, BudgetRequest, parse_budget
 from hwnas.cost.extremes import Extreme
+from hwnas.cost.latency_table import Calibration, LatencyTable
 from hwnas.cost.max_table import MaxTable
+from hwnas.cost.quantity import STANDARD_UNITS, format_quantity
 from hwnas.cost.table import CostTable, Term
 
-__all__ = ["CostTable", "Extreme", "MaxTable", "Term"]
+__all__ = [
+    "STANDARD_UNITS",
+    "Budget",
+    "BudgetRequest",
+    "Calibration",
+    "CostTable",
+    "Extreme",
+    "LatencyTable",
+    "MaxTable",
+    "Term",
+    "format_quantity",
+    "parse_budget",
+]

@@ -1,0 +1,113 @@
+"""Hard upper bounds: as a user writes them, and on a cost of a space."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from hwnas.cost.max_table import MaxTable
+from hwnas.cost.quantity import STANDARD_UNITS, format_quantity, parse_quantity
+from hwnas.cost.table import CostTable
+from hwnas.errors import BudgetError
+from hwnas.space import Option
+
+__all__ = ["Budget", "BudgetRequest", "parse_budget"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """A hard upper bound on one profiler's cost: `cost <= limit`.
+
+    Attributes:
+        profiler: whose number it is, "latency" for example.
+        limit: in `unit`.
+        unit: a standard unit ("ms", "bytes", "macs", "params") or a profiler's own.
+        cost: in the same unit.
+    """
+
+    profiler: str
+    limit: float
+    unit: str
+    cost: CostTable | MaxTable
+
+    def __post_init__(self) -> None:
+        """Check the limit and the units.
+
+        Raises:
+            BudgetError: a limit that is not finite, or a cost in another unit.
+        """
+        if not math.isfinite(self.limit):
+            raise BudgetError(f"The limit on {self.profiler} must be finite; got {self.limit}.")
+        if self.cost.unit and self.cost.unit != self.unit:
+            raise BudgetError(
+                f"The limit on {self.profiler} is in {self.unit!r} but its cost in {self.cost.unit!r}; convert one."
+            )
+
+    def holds(self, architecture: Mapping[str, Option]) -> bool:
+        """Whether an architecture keeps the budget.
+
+        Raises:
+            ArchitectureError: the space does not allow it.
+        """
+        return self.cost.value(architecture) <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.profiler} <= {format_quantity(self.limit, self.unit)}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BudgetRequest:
+    """A budget as it was asked for, before it is known which space it is on.
+
+    Attributes:
+        profiler: a key of `STANDARD_UNITS`.
+        value: in `unit`, or a fraction of the largest network's if `relative`.
+        unit: the profiler's standard unit.
+        relative: whether `value` is a fraction.
+    """
+
+    profiler: str
+    value: float
+    unit: str
+    relative: bool = False
+
+    def limit(self, largest: float) -> float:
+        """The limit in `unit`, given what the largest network of the space has."""
+        return self.value * largest if self.relative else self.value
+
+    def __str__(self) -> str:
+        """The canonical text; `parse_budget` reads it back to the last bit."""
+        suffix = {"ms": "ms", "bytes": "B"}.get(self.unit, "")
+        exact = Decimal(repr(float(self.value)))
+        number = f"{(exact * 100).normalize():f}%" if self.relative else f"{exact.normalize():f}{suffix}"
+        return f"{self.profiler}<={number}"
+
+
+def parse_budget(text: str) -> BudgetRequest:
+    """The budget that a text asks for.
+
+    Args:
+        text: `profiler<=limit`: "latency<=5ms" (ns, us, ms, s), "params<=4M", "macs<=300M",
+            "memory<=8MB", "size<=16MiB", "macs<=60%" of the largest network. Spaces around the
+            parts and the case of the profiler do not matter; the case of units does.
+
+    Raises:
+        BudgetError: anything else; the message lists what is known.
+    """
+    match = re.fullmatch(r"\s*([^\s<>=≤≥!]+)\s*([<>=≤≥!]+)(.*)", text, re.DOTALL)
+    if not match:
+        raise BudgetError(f"A budget must read profiler<=limit, as in latency<=5ms; got {text!r}.")
+    profiler, operator, limit = match[1].lower(), match[2], match[3]
+    if profiler not in STANDARD_UNITS:
+        raise BudgetError(f"A budget must be on one of {', '.join(STANDARD_UNITS)}; got {match[1]!r} in {text!r}.")
+    if operator != "<=":
+        raise BudgetError(f"A budget must be an upper bound, written <=; got {operator!r} in {text!r}.")
+    unit = STANDARD_UNITS[profiler]
+    try:
+        value, relative = parse_quantity(limit, unit)
+    except BudgetError as error:
+        raise BudgetError(f"Budget {text!r}: {error}") from None
+    return BudgetRequest(profiler=profiler, value=value, unit=unit, relative=relative)
