@@ -1,0 +1,163 @@
+"""Spaces by name: the ready families, and a user's own factory in a Python file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+
+from torch import nn
+
+from hwnas.errors import SpaceError
+from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
+from hwnas.nn.model_space import ModelSpace
+
+__all__ = ["FAMILIES", "Family", "family", "load_space"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A ready space.
+
+    Attributes:
+        description: one line for a list.
+        factory: makes the space; every argument is an option, by keyword and with a default.
+    """
+
+    description: str
+    factory: Callable[..., ModelSpace]
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options by name, with their defaults."""
+        return {name: parameter.default for name, parameter in inspect.signature(self.factory).parameters.items()}
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "mobilenet_v3": Family(
+            description="HardCoRe-NAS's space around MobileNetV3: 224x224 colour images, 1000 classes, 5.9e21 networks",
+            factory=mobilenet_v3,
+        ),
+        "mobilenet_v3_28": Family(
+            description="its small member for 28x28 grey images, such as Fashion-MNIST",
+            factory=partial(
+                mobilenet_v3,
+                resolution=28,
+                in_channels=1,
+                num_classes=10,
+                widths=(16, 24, 40),
+                strides=(2, 2, 1),
+                depths=(1, 2, 3),
+                expansions=(2, 3, 4),
+                activations=("re", "hs", "hs"),
+                stem_channels=8,
+                first_channels=8,
+                last_channels=120,
+                head_channels=160,
+            ),
+        ),
+        "mobilenet_v3_8": Family(
+            description="its tiny member for 8x8 grey images: scikit-learn's digits",
+            factory=partial(
+                mobilenet_v3,
+                resolution=8,
+                in_channels=1,
+                num_classes=10,
+                widths=(16, 24),
+                strides=(1, 2),
+                depths=(1, 2, 3),
+                expansions=(2, 4, 6),
+                activations=("re", "hs"),
+                stem_channels=8,
+                stem_stride=1,
+                first_channels=8,
+                last_channels=64,
+                head_channels=64,
+            ),
+        ),
+    }
+)
+"""The ready spaces by name."""
+
+
+def family(name: str, **options: object) -> ModelSpace:
+    """Make a ready space.
+
+    Args:
+        name: a key of `FAMILIES`.
+        options: arguments of the family's factory; what is not given keeps the family's default.
+
+    Raises:
+        SpaceError: an unknown name, an unknown option (the message lists the known ones), or a wrong value.
+    """
+    if name not in FAMILIES:
+        raise SpaceError(
+            f"unknown space {name!r}; known: {', '.join(FAMILIES)}, or 'file.py:factory' for a space of your own"
+        )
+    unknown = [option for option in options if option not in FAMILIES[name].options]
+    if unknown:
+        raise SpaceError(
+            f"unknown option {', '.join(map(repr, unknown))} of space {name!r}; "
+            f"known: {', '.join(FAMILIES[name].options)}"
+        )
+    return FAMILIES[name].factory(**options)
+
+
+def load_space(reference: str, **options: object) -> ModelSpace:
+    """Make the space that a command line or a configuration names.
+
+    Args:
+        reference: the name of a family, or `file.py:factory`. The factory returns a `ModelSpace`, or a module and its
+            example inputs. The file is executed, with its own folder importable meanwhile.
+        options: arguments of the family or the factory.
+
+    Raises:
+        SpaceError: an unknown name or option, a missing file or factory, or a factory that returns something else.
+    """
+    path, separator, factory_name = reference.rpartition(":")
+    if not separator and not reference.endswith(".py"):
+        return family(reference, **options)
+    if not path or not factory_name:
+        raise SpaceError(f"a space in a file is written 'file.py:factory'; got {reference!r}")
+    factory = getattr(_execute(Path(path)), factory_name, None)
+    if not callable(factory):
+        raise SpaceError(f"{path} has no function {factory_name!r}; the part after the colon names the factory")
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        raise SpaceError(f"{reference}: the factory cannot be called with {options!r}: {error}") from error
+    made = factory(**options)
+    if isinstance(made, ModelSpace):
+        return made
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module):
+        return ModelSpace(made[0], made[1])
+    raise SpaceError(
+        f"{reference}: the factory must return a ModelSpace, or a module and its example inputs; "
+        f"got {type(made).__name__}"
+    )
+
+
+def _execute(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise SpaceError(f"there is no file {str(path)!r} to take a space from")
+    name = "hwnas_space_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SpaceError(f"{str(path)!r} is no Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look a class's module up here
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise SpaceError(f"{path}, line {error.lineno}: not valid Python: {error.msg}") from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    return module
