@@ -1,0 +1,45 @@
+"""From a view to a network of its own."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+
+__all__ = ["copied"]
+
+
+def copied(view: nn.Module) -> nn.Module:
+    """A deep copy of a view in which slices of parameters and buffers are parameters and buffers.
+
+    Tensors that were the same parameter, or the same slice of one, are one in the copy as well.
+
+    Args:
+        view: made without gradients, so that slices are leaves.
+    """
+    memo: dict[int, object] = {}
+    slices: dict[tuple[object, ...], Tensor] = {}
+    for module in view.modules():
+        for name in module._parameters:
+            value = module.__dict__.get(name)
+            if isinstance(value, Tensor):
+                memo[id(value)] = slices.setdefault(
+                    _identity(value), nn.Parameter(value.detach().clone(), requires_grad=value.requires_grad)
+                )
+        for buffer in module._buffers.values():
+            if buffer is not None:
+                memo[id(buffer)] = slices.setdefault(_identity(buffer), buffer.detach().clone())
+    result: nn.Module = copy.deepcopy(view, memo)
+    for module in result.modules():
+        for name in module._parameters:
+            value = module.__dict__.pop(name, None)
+            if isinstance(value, nn.Parameter):
+                module._parameters[name] = value
+    return result
+
+
+def _identity(tensor: Tensor) -> tuple[object, ...]:
+    """Equal for tensors that are the same part of the same memory."""
+    if not tensor.numel():
+        return (id(tensor),)
+    return (tensor.device, tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride())

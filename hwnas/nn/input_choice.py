@@ -1,0 +1,121 @@
+"""Some of several inputs, and what becomes of them."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
+
+import torch
+from torch import fx, nn
+
+from hwnas.errors import SpaceError
+from hwnas.nn.argument import Slot
+from hwnas.nn.choice_module import ChoiceModule
+from hwnas.space import Option
+
+__all__ = ["InputChoice", "Reduction"]
+
+Reduction = Literal["sum", "mean", "concat", "none"]
+
+
+class InputChoice(ChoiceModule):
+    """Chooses among the tensors that it is called with, and reduces those chosen to one.
+
+    It is called with one sequence of `n_candidates` tensors. With `n_chosen=1` its options are 0 ... n-1; with
+    `n_chosen=k` the tuples of k positions; with `n_chosen=None` any subset, as a yes or no for each candidate:
+    choices `<name>/0`, `<name>/1`, ... with the options False and True. The empty subset is zeros like the
+    first candidate, so it needs the reduction sum or mean.
+    """
+
+    def __init__(
+        self,
+        n_candidates: int,
+        *,
+        n_chosen: int | None = 1,
+        reduction: Reduction = "sum",
+        label: str | None = None,
+    ) -> None:
+        """See the class.
+
+        Args:
+            n_candidates: how many tensors there are to choose from.
+            n_chosen: how many are chosen; None for any subset.
+            reduction: sum, mean, concat (along dimension 1), or none: a list of the chosen tensors, in their order
+                (for `n_chosen=1` the tensor itself).
+            label: the name of the choice; None for the module's path.
+
+        Raises:
+            SpaceError: numbers or a reduction that are not possible.
+        """
+        super().__init__()
+        if n_candidates < 1:
+            raise SpaceError(f"`n_candidates` must be at least 1; got {n_candidates}.")
+        if n_chosen is not None and not 1 <= n_chosen <= n_candidates:
+            raise SpaceError(f"`n_chosen` must be None or from 1 to `n_candidates` ({n_candidates}); got {n_chosen}.")
+        if reduction not in get_args(Reduction):
+            raise SpaceError(f"`reduction` must be one of {', '.join(get_args(Reduction))}; got {reduction!r}.")
+        if n_chosen is None and reduction not in ("sum", "mean"):
+            raise SpaceError(
+                f"`n_chosen=None` allows the empty subset, which {reduction!r} cannot reduce; use the reduction sum or "
+                "mean, or give `n_chosen`."
+            )
+        self.n_candidates = n_candidates
+        self.n_chosen = n_chosen
+        self.reduction: Reduction = reduction
+        self._slots = self._make_slots(label)
+
+    def _make_slots(self, label: str | None) -> tuple[Slot, ...]:
+        if self.n_chosen is None:
+            return tuple(
+                Slot(
+                    key=str(position),
+                    suffix=f"/{position}",
+                    label=None if label is None else f"{label}/{position}",
+                    options=(False, True),
+                )
+                for position in range(self.n_candidates)
+            )
+        options: tuple[Option, ...] = tuple(range(self.n_candidates))
+        if self.n_chosen > 1:
+            options = tuple(itertools.combinations(range(self.n_candidates), self.n_chosen))
+        return (Slot(key="", suffix="", label=label, options=options),)
+
+    def slots(self) -> tuple[Slot, ...]:
+        """One slot, or one for every candidate if any subset may be chosen."""
+        return self._slots
+
+    def select(self, options: Mapping[str, Option], view: Callable[[nn.Module], nn.Module]) -> nn.Module:
+        """A module that takes the chosen tensors and reduces them."""
+        if self.n_chosen is None:
+            chosen = tuple(position for position in range(self.n_candidates) if options[str(position)])
+        else:
+            option = options[""]
+            chosen = option if isinstance(option, tuple) else (int(option),)
+        return reducer(chosen, "sum" if self.n_chosen == 1 else self.reduction)
+
+
+@functools.lru_cache(maxsize=4096)
+def reducer(chosen: tuple[int, ...], reduction: Reduction) -> fx.GraphModule:
+    """A module without state, of plain PyTorch: the reduction of the chosen of a sequence of tensors.
+
+    Making one takes half a millisecond, so that each is made once.
+    """
+    graph = fx.Graph()
+    inputs = graph.placeholder("inputs")
+    tensors = [graph.call_function(operator.getitem, (inputs, position)) for position in chosen]
+    if not tensors:
+        first = graph.call_function(operator.getitem, (inputs, 0))
+        graph.output(graph.call_function(torch.zeros_like, (first,)))
+    elif reduction == "none":
+        graph.output(tensors)
+    elif reduction == "concat":
+        graph.output(graph.call_function(torch.cat, (tensors, 1)))
+    else:
+        total = functools.reduce(lambda left, right: graph.call_function(operator.add, (left, right)), tensors)
+        if reduction == "mean" and len(tensors) > 1:
+            total = graph.call_function(operator.truediv, (total, len(tensors)))
+        graph.output(total)
+    return fx.GraphModule(nn.Module(), graph, class_name=f"Reduce{reduction.capitalize()}")
