@@ -1,0 +1,125 @@
+"""What a report is made of: plain records, filled by whoever ran the search."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from hwnas.measurement import Fingerprint
+from hwnas.solve import Certificate
+from hwnas.strategy import EstimateQuality
+
+__all__ = ["BlockTime", "BudgetRow", "FrontPoint", "Network", "ReportData", "SplitRow"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BudgetRow:
+    """One budget and what became of it; `limit`, `predicted` and `measured` are in `unit`.
+
+    `measured` is None where a quantity cannot be measured apart from its prediction.
+    """
+
+    profiler: str
+    unit: str
+    limit: float
+    predicted: float
+    measured: float | None = None
+
+    @property
+    def value(self) -> float:
+        """What is held against the limit: the measurement, or else the prediction."""
+        return self.predicted if self.measured is None else self.measured
+
+    @property
+    def kept(self) -> bool:
+        """Whether the value is within the limit; a value that is not a number is not."""
+        return self.value <= self.limit
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Network:
+    """One network as a point: predicted latency, accuracy (0 to 1), and the measured latency where there is one."""
+
+    name: str
+    latency_ms: float
+    accuracy: float
+    standard_error: float | None = None
+    measured_ms: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrontPoint:
+    """One network of the exact front: no other has both less predicted latency and more utility."""
+
+    latency_ms: float
+    utility: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BlockTime:
+    """One block of the chosen network, in the order it runs; `option` is what the search chose there."""
+
+    stage: str
+    name: str
+    option: str
+    latency_ms: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitRow:
+    """One part of the data and the hash of its members."""
+
+    name: str
+    num_examples: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """Everything the report of one chosen network shows.
+
+    Attributes:
+        title: the heading.
+        space: the space's name, and `num_architectures` how many networks it has.
+        chosen: the network that was returned; its accuracy is with the supernet's weights.
+        budgets: every budget, in the order given.
+        blocks: the blocks of the chosen network in running order, with the table's times.
+        front: the exact front of utility against predicted latency, by rising latency.
+        utility_label: what the front's utility is, for its axis.
+        evaluated: networks whose accuracy was taken with the supernet's weights.
+        rivals: what simpler searches find under the same budgets.
+        calibration: whole networks that were both predicted and measured; `measured_ms` is set.
+        certificate: of the last solve; None where the strategy proves nothing.
+        estimate: how far the utility can be believed; None where the strategy estimates nothing.
+        test_accuracy: of the trained network on the test split, and its standard error.
+        noise_floor: the relative test-retest difference of the device, 0.01 for 1 %.
+        seconds: wall-clock seconds of every phase.
+    """
+
+    title: str
+    space: str
+    num_architectures: int
+    chosen: Network
+    budgets: tuple[BudgetRow, ...]
+    blocks: tuple[BlockTime, ...] = ()
+    front: tuple[FrontPoint, ...] = ()
+    utility_label: str = "estimated utility"
+    evaluated: tuple[Network, ...] = ()
+    rivals: tuple[Network, ...] = ()
+    calibration: tuple[Network, ...] = ()
+    certificate: Certificate | None = None
+    estimate: EstimateQuality | None = None
+    test_accuracy: float | None = None
+    test_standard_error: float | None = None
+    noise_floor: float | None = None
+    fingerprint: Fingerprint | None = None
+    splits: tuple[SplitRow, ...] = ()
+    seed: int = 0
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def latency_limit_ms(self) -> float | None:
+        """The tightest latency budget in milliseconds, if there is one."""
+        limits = [row.limit for row in self.budgets if row.profiler == "latency"]
+        return min(limits, default=None)

@@ -1,0 +1,187 @@
+"""The report's charts, each a pure function from records to a plotly.js figure (`data` and `layout` as plain JSON).
+
+A colour is written as a role, "@chosen"; the page replaces it by the colour of that role in the light or the dark
+theme when it draws. Text that comes from outside is escaped here, since plotly.js reads markup in labels.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from hwnas.cost import format_quantity
+from hwnas.report.data import BlockTime, Network, ReportData
+from hwnas.report.formats import format_percent
+
+__all__ = ["Figure", "accuracy_figure", "agreement_figure", "front_figure", "plotly_script", "time_figure"]
+
+Figure = dict[str, Any]
+
+_PIXELS_PER_BAR = 22
+_PIXELS_AROUND_BARS = 90
+
+
+def accuracy_figure(data: ReportData) -> Figure:
+    """Accuracy against predicted latency: what was evaluated, the rivals, the choice, the budget line."""
+    traces = []
+    if data.evaluated:
+        traces.append(_points(data.evaluated, name="evaluated", color="@muted", size=6, opacity=0.55))
+    if data.rivals:
+        rivals = _points(data.rivals, name="rivals", color="@rival", size=10, symbol="diamond")
+        traces.append(rivals | _error_bars(data.rivals, color="@rival"))
+    chosen = _points((data.chosen,), name="chosen", color="@chosen", size=16, symbol="star")
+    traces.append(chosen | _error_bars((data.chosen,), color="@chosen"))
+    layout = _layout(x="predicted latency (ms)", y="accuracy with the supernet's weights")
+    layout["yaxis"]["tickformat"] = ".1~%"
+    return {"data": traces, "layout": layout | _budget_line(data.latency_limit_ms)}
+
+
+def front_figure(data: ReportData) -> Figure:
+    """The exact front: the most utility that is possible within every latency, and the budget line."""
+    front = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "best possible",
+        "x": [point.latency_ms for point in data.front],
+        "y": [point.utility for point in data.front],
+        "line": {"color": "@front", "width": 2, "shape": "hv"},
+        "marker": {"color": "@front", "size": 5},
+        "hovertemplate": "%{x:.4g} ms, %{y:.4g}<extra></extra>",
+    }
+    traces = [front]
+    if data.certificate is not None:
+        chosen = {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "chosen",
+            "x": [data.chosen.latency_ms],
+            "y": [data.certificate.objective],
+            "marker": {"color": "@chosen", "size": 16, "symbol": "star"},
+            "hovertemplate": "%{x:.4g} ms, %{y:.4g}<extra>chosen</extra>",
+        }
+        traces.append(chosen)
+    layout = _layout(x="predicted latency (ms)", y=html.escape(data.utility_label))
+    return {"data": traces, "layout": layout | _budget_line(data.latency_limit_ms)}
+
+
+def agreement_figure(data: ReportData) -> Figure:
+    """Measured against predicted latency of whole networks, around the line where they are equal."""
+    measured = [network for network in data.calibration if network.measured_ms is not None]
+    chosen = [data.chosen] if data.chosen.measured_ms is not None else []
+    values = [value for network in (*measured, *chosen) for value in (network.latency_ms, network.measured_ms or 0.0)]
+    low, high = (0.95 * min(values), 1.05 * max(values)) if values else (0.0, 1.0)
+    identity = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "equal",
+        "x": [low, high],
+        "y": [low, high],
+        "line": {"color": "@muted", "width": 1, "dash": "dot"},
+        "hoverinfo": "skip",
+    }
+    traces = [identity]
+    for networks, name, color, size, symbol in (
+        (measured, "calibration", "@front", 8, "circle"),
+        (chosen, "chosen", "@chosen", 16, "star"),
+    ):
+        if networks:
+            trace = _points(networks, name=name, color=color, size=size, symbol=symbol)
+            trace["y"] = [network.measured_ms for network in networks]
+            trace["text"] = [
+                f"{html.escape(network.name)}<br>predicted {format_quantity(network.latency_ms, 'ms')}"
+                f"<br>measured {format_quantity(network.measured_ms or 0.0, 'ms')}"
+                for network in networks
+            ]
+            traces.append(trace)
+    return {"data": traces, "layout": _layout(x="predicted latency (ms)", y="measured latency (ms)")}
+
+
+def time_figure(blocks: Sequence[BlockTime]) -> Figure:
+    """Milliseconds of every block of the chosen network, the first block on top."""
+    labels = [f"{html.escape(block.name)}  " for block in blocks]
+    total = sum(block.latency_ms for block in blocks)
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [block.latency_ms for block in blocks],
+        "y": list(range(len(blocks))),
+        "marker": {"color": "@front"},
+        "text": [
+            f"{html.escape(block.name)}: {html.escape(block.option)}<br>{format_quantity(block.latency_ms, 'ms')}, "
+            f"{format_percent(block.latency_ms / total if total else 0.0)}"
+            for block in blocks
+        ],
+        "textposition": "none",
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+    layout = _layout(x="time (ms)", y="")
+    layout["yaxis"] |= {
+        "autorange": "reversed",
+        "tickmode": "array",
+        "tickvals": list(range(len(blocks))),
+        "ticktext": labels,
+        "showgrid": False,
+    }
+    layout |= {"height": _PIXELS_AROUND_BARS + _PIXELS_PER_BAR * len(blocks), "showlegend": False, "bargap": 0.25}
+    return {"data": [bars], "layout": layout}
+
+
+def plotly_script() -> str:
+    """The source of plotly.js, to be put into the page."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _points(
+    networks: Sequence[Network], *, name: str, color: str, size: int, symbol: str = "circle", opacity: float = 1.0
+) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [network.latency_ms for network in networks],
+        "y": [network.accuracy for network in networks],
+        "text": [
+            f"{html.escape(network.name)}<br>{format_quantity(network.latency_ms, 'ms')}, "
+            f"{format_percent(network.accuracy, network.standard_error)}"
+            for network in networks
+        ],
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": {"color": color, "size": size, "symbol": symbol, "opacity": opacity},
+    }
+
+
+def _budget_line(limit_ms: float | None) -> Figure:
+    if limit_ms is None:
+        return {}
+    line = {"type": "line", "x0": limit_ms, "x1": limit_ms, "yref": "paper", "y0": 0, "y1": 1}
+    note = {"text": f"budget {format_quantity(limit_ms, 'ms')}", "x": limit_ms, "yref": "paper", "y": 0.01}
+    place = {"xanchor": "right", "yanchor": "bottom", "showarrow": False, "font": {"color": "@limit"}}
+    return {
+        "shapes": [line | {"line": {"color": "@limit", "width": 2, "dash": "dash"}}],
+        "annotations": [note | place],
+    }
+
+
+def _error_bars(networks: Sequence[Network], *, color: str) -> Figure:
+    if all(network.standard_error is None for network in networks):
+        return {}
+    errors = [network.standard_error or 0.0 for network in networks]
+    return {"error_y": {"type": "data", "array": errors, "color": color, "thickness": 1.5, "width": 4}}
+
+
+def _layout(*, x: str, y: str) -> Figure:
+    axis = {"gridcolor": "@grid", "zeroline": False, "linecolor": "@grid", "automargin": True}
+    return {
+        "xaxis": axis | {"title": {"text": x, "standoff": 8}},
+        "yaxis": axis | {"title": {"text": y}},
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "@text"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 56, "r": 16, "t": 16, "b": 48},
+        "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@grid", "font": {"color": "@text"}},
+        "height": 420,
+    }

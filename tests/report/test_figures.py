@@ -1,0 +1,57 @@
+"""The figures hold the numbers they were given."""
+
+import dataclasses
+
+import pytest
+
+from hwnas.report import BlockTime
+from hwnas.report.figures import accuracy_figure, agreement_figure, front_figure, time_figure
+
+from .examples import HOSTILE, finished_search
+
+DATA = finished_search()
+
+
+def test_accuracy_has_a_trace_for_each_kind_and_the_budget_line() -> None:
+    figure = accuracy_figure(DATA)
+    assert [trace["name"] for trace in figure["data"]] == ["evaluated", "rivals", "chosen"]
+    assert figure["data"][0]["y"] == [network.accuracy for network in DATA.evaluated]
+    assert figure["layout"]["shapes"][0]["x0"] == 5.0
+    assert figure["layout"]["annotations"][0]["text"] == "budget 5 ms"
+
+
+def test_without_a_latency_budget_there_is_no_line() -> None:
+    data = dataclasses.replace(DATA, budgets=DATA.budgets[1:])
+    assert data.latency_limit_ms is None
+    assert "shapes" not in accuracy_figure(data)["layout"]
+
+
+def test_the_front_marks_the_choice_at_its_certified_utility() -> None:
+    front, chosen = front_figure(DATA)["data"]
+    assert front["x"] == [point.latency_ms for point in DATA.front]
+    assert DATA.certificate is not None
+    assert (chosen["x"], chosen["y"]) == ([4.81], [DATA.certificate.objective])
+    assert len(front_figure(dataclasses.replace(DATA, certificate=None))["data"]) == 1
+
+
+def test_agreement_pairs_predictions_with_measurements() -> None:
+    equal, calibration, chosen = agreement_figure(DATA)["data"]
+    assert equal["x"] == equal["y"]
+    assert calibration["y"] == [network.measured_ms for network in DATA.calibration]
+    assert (chosen["x"], chosen["y"]) == ([4.81], [4.87])
+
+
+def test_time_has_a_bar_a_block_in_running_order() -> None:
+    figure = time_figure(DATA.blocks)
+    assert figure["data"][0]["x"] == [block.latency_ms for block in DATA.blocks]
+    assert figure["layout"]["yaxis"]["autorange"] == "reversed"
+
+
+def test_blocks_that_take_no_time_are_no_division_by_zero() -> None:
+    block = BlockTime(stage="s", name="n", option="skip", latency_ms=0.0)
+    assert "0.0 %" in time_figure([block])["data"][0]["text"][0]
+
+
+@pytest.mark.parametrize("make", [accuracy_figure, front_figure, agreement_figure])
+def test_labels_are_escaped(make) -> None:
+    assert "<img" not in str(make(finished_search(name=HOSTILE)))

@@ -1,0 +1,24 @@
+import pytest
+
+from hwnas.report.formats import format_count, format_percent, format_seconds
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(6, "6"), (123_456, "123,456"), (5_916_343_431_431_431_431_431, "5.9 × 10²¹"), (10**400, "1 × 10⁴⁰⁰")],
+)
+def test_counts(count: int, text: str) -> None:
+    assert format_count(count) == text
+
+
+def test_percentages() -> None:
+    assert format_percent(0.9234) == "92.3 %"
+    assert format_percent(0.9234, 0.0031) == "92.3 ± 0.3 %"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0421, "0.042 s"), (31.4, "31 s"), (59.7, "1 min 0 s"), (250, "4 min 10 s"), (7500, "2 h 5 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
