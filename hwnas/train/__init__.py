@@ -1,1 +1,43 @@
-"""To be written."""
+"""Training supernets and networks, and scoring architectures.
+
+recipe.py       the numbers of training
+loop.py         the loop, once for all; resumable at any step
+single_path.py  a supernet's step: one uniform path
+sandwich.py     a supernet's step: largest, smallest and random ones
+supernet.py     training a supernet, loading its weights
+fine_tune.py    training one network
+checkpoint.py   the files that training goes on from
+batch_norm.py   statistics of one subnet
+evaluator.py    the score of an architecture
+unused.py       what a step does not use stays as it is
+    inputs.py       whether data fit a space
+    losses.py       cross-entropy and distillation
+processes.py    devices, precision and several processes, through accelerate
+"""
+
+from hwnas.train.batch_norm import batch_statistics, reestimate_batch_norm
+from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_checkpoint
+from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, evaluate_accuracy
+from hwnas.train.fine_tune import fine_tune
+from hwnas.train.loop import Progress, TrainingResult
+from hwnas.train.recipe import Recipe
+from hwnas.train.supernet import load_supernet, train_supernet
+
+__all__ = [
+    "Checkpoint",
+    "Evaluation",
+    "Evaluator",
+    "Progress",
+    "Recipe",
+    "Run",
+    "SupernetEvaluator",
+    "TrainingResult",
+    "batch_statistics",
+    "evaluate_accuracy",
+    "fine_tune",
+    "latest_checkpoint",
+    "load_supernet",
+    "read_checkpoint",
+    "reestimate_batch_norm",
+    "train_supernet",
+]

@@ -1,0 +1,183 @@
+"""How good a network is: on given images, or as a subnet with the supernet's weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from hwnas.data import Batch, Part, Request, Splits, stream
+from hwnas.errors import ConfigError
+from hwnas.nn import ModelSpace
+from hwnas.space import Architecture
+from hwnas.train.batch_norm import batch_statistics, reestimate_batch_norm
+from hwnas.train.inputs import check_inputs
+
+__all__ = ["Evaluation", "Evaluator", "SupernetEvaluator", "evaluate_accuracy"]
+
+# Streams of random numbers; the first entry of a seed is the user's.
+_BATCH_NORM, _SEARCH = 11, 12
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """How a network did on a set of images.
+
+    Attributes:
+        correct: whether each image was classified rightly, (n,) in the part's order; two of them give a paired
+            comparison.
+        loss: mean cross-entropy in nats.
+    """
+
+    correct: npt.NDArray[np.bool_]
+    loss: float
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction classified rightly, from 0 to 1."""
+        return float(self.correct.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """The binomial standard error of the accuracy."""
+        return math.sqrt(self.accuracy * (1 - self.accuracy) / len(self.correct))
+
+
+class Evaluator(Protocol):
+    """Gives architectures their scores.
+
+    Guarantees: the same architecture gets the same evaluation, in whatever order they come.
+    """
+
+    def evaluate(self, architecture: Architecture) -> Evaluation:
+        """Score one architecture. Called at most once for each, as a search keeps what it got."""
+        ...
+
+
+@torch.no_grad()
+def evaluate_accuracy(module: nn.Module, part: Part, *, batch_size: int = 500) -> Evaluation:
+    """Run a network over a part of the data, in evaluation mode, without augmentation.
+
+    Args:
+        module: called as `module(*inputs)`, on the device of its parameters; its mode is put back afterwards.
+        part: the images.
+        batch_size: images at a time; of no account for the result.
+    """
+    device = _device(module)
+    was_training = module.training
+    module.eval()
+    try:
+        correct: list[Tensor] = []
+        loss = 0.0
+        for batch in stream(part, _in_order(len(part), batch_size)):
+            batch = batch.to(device)
+            outputs = module(*batch.inputs).float()
+            correct.append((outputs.argmax(1) == batch.labels).cpu())
+            loss += float(nn.functional.cross_entropy(outputs, batch.labels, reduction="sum"))
+    finally:
+        module.train(was_training)
+    return Evaluation(correct=torch.cat(correct).numpy(), loss=loss / len(part))
+
+
+class SupernetEvaluator:
+    """Scores architectures with the supernet's weights.
+
+    `evaluate` freezes the architecture, re-estimates its batch norm on training images and runs it over the whole part;
+    `batch_losses` is quick and noisy: one batch, batch norm on that batch's own statistics, the teacher's loss on the
+    same batch subtracted. Neither changes the supernet, and no candidate leaves a trace for the next.
+
+    Args:
+        space: the trained supernet.
+        splits: `train` for batch norm, `search` (or, at the very end, `test`) for the score.
+        num_bn_batches: batches for the re-estimation; fewer where the train part has fewer.
+        split: the part that `evaluate` and `batch_losses` score on.
+        teacher: the largest architecture; needed for `batch_losses`.
+        batch_size: images a batch, for the re-estimation and for `batch_losses`.
+        seed: decides which images make which batch.
+
+    Raises:
+        ConfigError: for a number below 1.
+        DataError: for data of another shape than the space's example inputs.
+    """
+
+    def __init__(
+        self,
+        space: ModelSpace,
+        splits: Splits,
+        *,
+        num_bn_batches: int = 20,
+        split: Literal["search", "test"] = "search",
+        teacher: Architecture | None = None,
+        batch_size: int = 128,
+        seed: int = 0,
+    ) -> None:
+        for name, value in (("num_bn_batches", num_bn_batches), ("batch_size", batch_size)):
+            if value < 1:
+                raise ConfigError(f"`{name}` must be at least 1; got {value}.")
+        check_inputs(space, splits)
+        self._space = space
+        self._part = splits.parts[split]
+        self._teacher = teacher
+        self._batch_size = min(batch_size, len(self._part))
+        self._seed = seed
+        order = np.random.default_rng([seed, _BATCH_NORM]).permutation(len(splits.train))
+        size = min(batch_size, len(order))
+        requests = [Request(indices=order[i : i + size]) for i in range(0, len(order) - size + 1, size)]
+        device = _device(space)
+        self._bn_inputs = [b.to(device).inputs for b in stream(splits.train, requests[:num_bn_batches])]
+        self._teacher_losses: dict[int, float] = {}
+
+    def evaluate(self, architecture: Architecture) -> Evaluation:
+        """Accuracy and loss with inherited weights and re-estimated batch norm."""
+        return evaluate_accuracy(self.calibrated(architecture), self._part)
+
+    def calibrated(self, architecture: Architecture) -> nn.Module:
+        """The frozen architecture with the supernet's weights and its own batch-norm statistics."""
+        module = self._space.freeze(architecture)
+        reestimate_batch_norm(module, self._bn_inputs)
+        return module
+
+    @torch.no_grad()
+    def batch_losses(self, architectures: Sequence[Architecture], batch_index: int) -> npt.NDArray[np.float64]:
+        """Cross-entropy of each architecture minus the teacher's, on one batch, in nats, (n,).
+
+        Args:
+            architectures: to score.
+            batch_index: from 0; the part is gone through again and again, in another order each time.
+
+        Raises:
+            ConfigError: for an evaluator made without a teacher.
+        """
+        if self._teacher is None:
+            raise ConfigError("`batch_losses` needs a teacher; give SupernetEvaluator the largest architecture.")
+        batch = self._search_batch(batch_index)
+        if batch_index not in self._teacher_losses:
+            self._teacher_losses[batch_index] = self._batch_loss(self._teacher, batch)
+        teacher_loss = self._teacher_losses[batch_index]
+        return np.array([self._batch_loss(architecture, batch) - teacher_loss for architecture in architectures])
+
+    def _batch_loss(self, architecture: Architecture, batch: Batch) -> float:
+        view = self._space.view(architecture)
+        with batch_statistics(view):
+            return float(nn.functional.cross_entropy(view(*batch.inputs).float(), batch.labels))
+
+    def _search_batch(self, batch_index: int) -> Batch:
+        """Batch number `batch_index` of an endless series over the part."""
+        per_pass = len(self._part) // self._batch_size
+        order = np.random.default_rng([self._seed, batch_index // per_pass, _SEARCH]).permutation(len(self._part))
+        place = batch_index % per_pass * self._batch_size
+        return self._part.batch(order[place : place + self._batch_size]).to(_device(self._space))
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+
+
+def _in_order(num: int, batch_size: int) -> list[Request]:
+    return [Request(indices=np.arange(i, min(i + batch_size, num))) for i in range(0, num, batch_size)]

@@ -1,0 +1,114 @@
+"""How a network is trained: the numbers, and the optimiser and schedule that they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import torch
+from timm.optim import create_optimizer_v2
+from timm.scheduler import CosineLRScheduler, PolyLRScheduler
+from torch import nn
+
+from hwnas.errors import ConfigError
+
+__all__ = ["Precision", "Recipe", "Scheme"]
+
+Optimizer = Literal["adamw", "sgd"]
+Precision = Literal["bfloat16", "float32"]
+Schedule = Literal["constant", "cosine", "linear"]
+Scheme = Literal["sandwich", "single_path"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained; for a supernet and for fine-tuning alike.
+
+    Attributes:
+        epochs: passes over the training images; a fraction is allowed.
+        batch_size: images a step, over all processes together.
+        optimizer: "sgd" (with Nesterov momentum) or "adamw", both timm's.
+        learning_rate: at its highest, after the warm-up.
+        schedule: how the learning rate goes from there to 0: "cosine", "linear", or not at all: "constant".
+        warmup_epochs: epochs in which the learning rate rises linearly from 0.
+        momentum: of SGD.
+        weight_decay: on weights, not on biases and normalisation.
+        label_smoothing: of the cross-entropy, from 0 to below 1.
+        gradient_clip: the largest norm of the gradient of a step; None: no limit.
+        scheme: of a supernet: "single_path" or "sandwich".
+        num_random: of the sandwich rule: random architectures a step, beside the largest and the smallest.
+        distillation: weight of the loss against a teacher's outputs, in the sandwich rule and in fine-tuning.
+        channels_last: keep images and weights in that memory format; faster for convolutions.
+        precision: "float32", or "bfloat16" for automatic mixed precision.
+
+    Raises:
+        ConfigError: for a value out of range, naming it.
+    """
+
+    epochs: float = 20.0
+    batch_size: int = 128
+    optimizer: Optimizer = "sgd"
+    learning_rate: float = 0.1
+    schedule: Schedule = "cosine"
+    warmup_epochs: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 4e-5
+    label_smoothing: float = 0.1
+    gradient_clip: float | None = 5.0
+    scheme: Scheme = "single_path"
+    num_random: int = 2
+    distillation: float = 1.0
+    channels_last: bool = True
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        _require("epochs", self.epochs, "above 0", self.epochs > 0)
+        _require("batch_size", self.batch_size, "at least 2 (batch norm needs two)", self.batch_size >= 2)
+        _require("learning_rate", self.learning_rate, "above 0", self.learning_rate > 0)
+        within = 0 <= self.warmup_epochs < self.epochs
+        _require("warmup_epochs", self.warmup_epochs, f"at least 0 and below `epochs` ({self.epochs:g})", within)
+        _require("momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
+        _require("weight_decay", self.weight_decay, "at least 0", self.weight_decay >= 0)
+        _require("label_smoothing", self.label_smoothing, "at least 0 and below 1", 0 <= self.label_smoothing < 1)
+        if self.gradient_clip is not None:
+            _require("gradient_clip", self.gradient_clip, "above 0", self.gradient_clip > 0)
+        _require("num_random", self.num_random, "at least 0", self.num_random >= 0)
+        _require("distillation", self.distillation, "at least 0", self.distillation >= 0)
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            _require(name, value, f"one of {', '.join(words)}", value in words)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """The fields as a JSON object."""
+        return dataclasses.asdict(self)
+
+    def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimiser of the model's parameters; biases and normalisation in a group without decay."""
+        extra: dict[str, Any] = {"momentum": self.momentum} if self.optimizer == "sgd" else {}
+        made: torch.optim.Optimizer = create_optimizer_v2(
+            model, opt=self.optimizer, lr=self.learning_rate, weight_decay=self.weight_decay, **extra
+        )
+        return made
+
+    def make_schedule(self, optimizer: torch.optim.Optimizer, *, num_steps: int) -> Any:
+        """timm's scheduler; its `step_update(n)` sets the learning rate of step n and remembers nothing."""
+        warmup = round(num_steps * self.warmup_epochs / self.epochs)
+        shared: dict[str, Any] = {"t_initial": num_steps, "warmup_t": warmup, "t_in_epochs": False}
+        if self.schedule == "cosine":
+            return CosineLRScheduler(optimizer, **shared)
+        return PolyLRScheduler(optimizer, power=1.0 if self.schedule == "linear" else 0.0, **shared)
+
+
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "optimizer": get_args(Optimizer),
+    "precision": get_args(Precision),
+    "schedule": get_args(Schedule),
+    "scheme": get_args(Scheme),
+}
+
+
+def _require(name: str, value: object, rule: str, holds: bool) -> None:
+    if not holds or (isinstance(value, float) and not math.isfinite(value)):
+        raise ConfigError(f"`{name}` must be {rule}; got {value!r}.")

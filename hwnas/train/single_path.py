@@ -1,0 +1,34 @@
+"""Uniform single-path training of a supernet.
+
+Z. Guo, X. Zhang, H. Mu, W. Heng, Z. Liu, Y. Wei, J. Sun, "Single Path One-Shot Neural Architecture Search with Uniform
+Sampling", ECCV 2020, https://arxiv.org/abs/1904.00420
+
+Equations (6) and (7): every step takes one architecture a ~ U(A) and minimises its loss, L(N(a, W(a))), on one batch.
+
+What differs: nothing in the step. Uniform means uniform over architectures, also where choices are conditional.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from hwnas.data import Batch
+from hwnas.space import Space
+from hwnas.train.loop import Backward, Forward, Step
+from hwnas.train.losses import cross_entropy
+
+__all__ = ["single_path"]
+
+
+def single_path(space: Space, *, label_smoothing: float) -> Step:
+    """The step of single-path training."""
+
+    def step(network: Forward, batch: Batch, rng: np.random.Generator, backward: Backward) -> Tensor:
+        architecture = space.sample(rng)
+        outputs = network(batch.inputs, architecture)
+        loss = cross_entropy(outputs, batch.labels, label_smoothing=label_smoothing)
+        backward(loss)
+        return loss.detach()
+
+    return step

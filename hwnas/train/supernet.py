@@ -1,0 +1,129 @@
+"""Training a supernet, and finding its weights again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hwnas.data import Splits
+from hwnas.errors import CheckpointError, ConfigError
+from hwnas.nn import ModelSpace
+from hwnas.space import Architecture
+from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_checkpoint
+from hwnas.train.inputs import check_inputs
+from hwnas.train.loop import CHECKPOINT_SECONDS, Progress, Step, TrainingResult, train
+from hwnas.train.recipe import Recipe
+from hwnas.train.sandwich import sandwich
+from hwnas.train.single_path import single_path
+
+__all__ = ["load_supernet", "train_supernet"]
+
+_KIND = "supernet"
+
+
+def train_supernet(
+    space: ModelSpace,
+    splits: Splits,
+    recipe: Recipe,
+    *,
+    seed: int,
+    largest: Architecture | None = None,
+    smallest: Architecture | None = None,
+    directory: str | Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    accelerator: Any | None = None,
+    max_steps: int | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> TrainingResult:
+    """Train the weights that all architectures of a space share, in place, on the train part.
+
+    Interrupted and called again with the same arguments, it goes on from the last checkpoint in `directory` and ends
+    with the weights that an uninterrupted run would have (on a CPU bit for bit).
+
+    Args:
+        space: the supernet; trained in place, on the best device there is.
+        splits: of which only `train` is read.
+        recipe: how; its `scheme` is "single_path" or "sandwich".
+        seed: of all randomness.
+        largest: the architecture with the most MACs; needed for the sandwich rule.
+        smallest: that with the fewest.
+        directory: for the checkpoints; None: none are written.
+        progress: called after every step.
+        accelerator: an `accelerate.Accelerator` of one's own; one is made if not given.
+        max_steps: stop after this many steps; a later call goes on from there.
+        checkpoint_seconds: how often to write a checkpoint within an epoch.
+
+    Raises:
+        CheckpointError: for checkpoints of another run, or that cannot be read or written.
+        ConfigError: for the sandwich rule without its two architectures, or a batch size that does not fit.
+        DataError: for data of another shape than the space's example inputs.
+        TrainingError: when training diverges; the last good checkpoint is kept and named.
+    """
+    check_inputs(space, splits)
+    ends = {
+        name: space.space.validate(a) for name, a in (("largest", largest), ("smallest", smallest)) if a is not None
+    }
+    run = Run(
+        kind=_KIND,
+        subject=space.space.uid,
+        recipe=recipe.to_json(),
+        seed=seed,
+        splits=splits.hashes,
+        roles={name: architecture.uid for name, architecture in ends.items()} if recipe.scheme == "sandwich" else {},
+    )
+    return train(
+        space,
+        splits.train,
+        recipe,
+        _step(space, recipe, ends),
+        run=run,
+        directory=None if directory is None else Path(directory),
+        progress=progress,
+        accelerator=accelerator,
+        max_steps=max_steps,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+
+
+def load_supernet(space: ModelSpace, path: str | Path) -> Checkpoint:
+    """Load a trained supernet's weights into a space.
+
+    Args:
+        space: the weights are copied into it.
+        path: a checkpoint, or the directory that training wrote its checkpoints into.
+
+    Returns:
+        The checkpoint: its recipe, splits, seed, and whether training had finished.
+
+    Raises:
+        CheckpointError: where there is none, or for a checkpoint of another kind or space.
+    """
+    path = Path(path)
+    checkpoint = latest_checkpoint(path) if path.is_dir() else read_checkpoint(path)
+    if checkpoint is None:
+        raise CheckpointError(f"{path} holds no checkpoint. Train a supernet there first.")
+    if checkpoint.run.kind != _KIND or checkpoint.run.subject != space.space.uid:
+        raise CheckpointError(
+            f"{path} is a {checkpoint.run.kind} of {checkpoint.run.subject[:12]}, not a supernet of this space, "
+            f"{space.space.uid[:12]}. Build the space that it was trained for."
+        )
+    checkpoint.load_model(space)
+    return checkpoint
+
+
+def _step(space: ModelSpace, recipe: Recipe, ends: dict[str, Architecture]) -> Step:
+    if recipe.scheme == "single_path":
+        return single_path(space.space, label_smoothing=recipe.label_smoothing)
+    if len(ends) < 2:
+        raise ConfigError(
+            "The scheme 'sandwich' needs `largest` and `smallest`: the architectures with the most and the fewest MACs."
+        )
+    return sandwich(
+        space.space,
+        largest=ends["largest"],
+        smallest=ends["smallest"],
+        num_random=recipe.num_random,
+        label_smoothing=recipe.label_smoothing,
+        weight=recipe.distillation,
+    )
