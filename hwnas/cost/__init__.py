@@ -1,6 +1,6 @@
 """Costs as numbers over a space: sums of small tables, budgets on them, exact extremes.
 
-    table          CostTable: a constant plus a sum of terms
+    table          CostTable: a constant plus a sum of terms (term: one of them)
     expectation    the expectation of a term under a distribution, with its gradient
     max_table      MaxTable: the maximum over rows (peak memory)
     extremes       the smallest and the largest cost (elimination: how)
@@ -16,7 +16,8 @@ from hwnas.cost.extremes import Extreme
 from hwnas.cost.latency_table import Calibration, LatencyTable
 from hwnas.cost.max_table import MaxTable
 from hwnas.cost.quantity import STANDARD_UNITS, format_quantity
-from hwnas.cost.table import CostTable, Term
+from hwnas.cost.table import CostTable
+from hwnas.cost.term import Term
 
 __all__ = [
     "STANDARD_UNITS",

@@ -23,7 +23,7 @@ from hwnas.space import Choice, Requirement, Space
 
 __all__ = ["Expectation"]
 
-MAX_CELLS = 2_000_000
+MAX_CELLS = 500_000
 
 
 class Expectation:
@@ -35,7 +35,7 @@ class Expectation:
         values: of the term.
 
     Raises:
-        BadInputError: an entry of -inf, or more than 2,000,000 cells.
+        BadInputError: an entry of -inf, or more than 500,000 cells.
     """
 
     def __init__(self, space: Space, choices: Sequence[str], values: NDArray[np.float64]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Mapping
@@ -12,51 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwnas.cost import extremes, table_json
 from hwnas.cost.expectation import Expectation
+from hwnas.cost.term import Term
 from hwnas.errors import BadInputError
 from hwnas.space import INACTIVE, Distribution, Option, Space
 
 if TYPE_CHECKING:
     from hwnas.cost.extremes import Extreme
 
-__all__ = ["CostTable", "Term"]
+__all__ = ["CostTable"]
 
 _CHUNK = 16_384
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Term:
-    """A table over one choice or a few.
-
-    Attributes:
-        choices: names, all different; one for each axis.
-        values: (n_1 + 1, ..., n_k + 1); the last slot of every axis is "inactive", so that the code
-            -1 of an inactive choice indexes it directly. An entry may be -inf (see `MaxTable`).
-    """
-
-    choices: tuple[str, ...]
-    values: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        """Take a read-only copy.
-
-        Raises:
-            BadInputError: a choice twice, another number of axes than choices, NaN or +inf.
-        """
-        values = np.array(self.values, dtype=np.float64)
-        values.flags.writeable = False
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "choices", tuple(self.choices))
-        if len(set(self.choices)) != len(self.choices) or len(self.choices) != values.ndim:
-            raise BadInputError(
-                f"A term must have one axis for each of its choices, and each choice once; got {values.ndim} axes "
-                f"for {self.choices!r}."
-            )
-        if not (values < np.inf).all():
-            raise BadInputError(
-                f"The values of a term must be numbers or -inf; the term over {self.choices!r} has NaN or inf. "
-                "Measure what is missing; forbid options in the space."
-            )
 
 
 class CostTable:
@@ -225,14 +191,10 @@ class CostTable:
 
     def minimum(self) -> Extreme:
         """The smallest cost of any architecture, and an architecture that has it; exact."""
-        from hwnas.cost import extremes  # it works on tables
-
         return extremes.minimum(self)
 
     def maximum(self) -> Extreme:
         """The largest cost of any architecture, and an architecture that has it; exact."""
-        from hwnas.cost import extremes  # it works on tables
-
         return extremes.maximum(self)
 
     def __add__(self, other: CostTable | float) -> CostTable:
@@ -269,11 +231,7 @@ class CostTable:
 
     def to_json(self) -> dict[str, object]:
         """The table as a JSON object without its space; -inf is null."""
-        return {
-            "unit": self.unit,
-            "constant": self.constant,
-            "terms": [{"choices": list(term.choices), "values": _nested(term.values)} for term in self.terms],
-        }
+        return table_json.to_json(self)
 
     @classmethod
     def from_json(cls, space: Space, value: object) -> CostTable:
@@ -282,29 +240,5 @@ class CostTable:
         Raises:
             BadInputError: anything that `to_json` does not write for this space.
         """
-        if not isinstance(value, dict) or value.keys() != {"unit", "constant", "terms"}:
-            raise BadInputError(f"A cost in JSON must be an object with unit, constant and terms; got {value!r}.")
-        unit, constant, terms = value["unit"], value["constant"], value["terms"]
-        if not isinstance(unit, str) or not isinstance(constant, int | float) or not isinstance(terms, list):
-            raise BadInputError(
-                f"A cost in JSON must have a string as unit, a number as constant and a list of terms; got {value!r}."
-            )
-        return cls(space, constant, [_term_from_json(term) for term in terms], unit=unit)
-
-
-def _nested(values: NDArray[np.float64]) -> object:
-    entries = values.astype(object)
-    entries[np.isinf(values)] = None
-    return entries.tolist()
-
-
-def _term_from_json(value: object) -> Term:
-    if not isinstance(value, dict) or value.keys() != {"choices", "values"} or not isinstance(value["choices"], list):
-        raise BadInputError(f"A term in JSON must be an object with the list choices, and values; got {value!r}.")
-    try:
-        values = np.array(value["values"], dtype=np.float64)  # null becomes NaN
-    except (TypeError, ValueError):
-        raise BadInputError(
-            f"The values of a term in JSON must be nested lists of numbers; got {value['values']!r}."
-        ) from None
-    return Term(tuple(value["choices"]), np.where(np.isnan(values), -np.inf, values))
+        constant, terms, unit = table_json.from_json(value)
+        return cls(space, constant, terms, unit=unit)

@@ -5,6 +5,7 @@
     choice         one decision
     architecture   an option for every active choice
     space          the ordered choices: size, sampling, enumeration, validation, codes
+    encoding       rows of integers: checked, enumerated
     counting       the dynamic program behind exact size and uniform sampling
     ordering       choices given in any order
     variation      mutation and crossover

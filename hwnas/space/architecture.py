@@ -47,10 +47,6 @@ class Architecture(Mapping[str, Option]):
         return len(self._options)
 
     def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
         return hash(frozenset(self._options.items()))
 
     def __repr__(self) -> str:

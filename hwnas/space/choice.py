@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -108,7 +109,9 @@ class Choice:
         fields = _fields(value, {"name", "options"}, {"condition"}, what="A choice")
         condition = fields.get("condition", [])
         if not isinstance(condition, list) or not all(isinstance(conjunction, list) for conjunction in condition):
-            raise SpaceError(f"The condition of a choice must be a list of lists in JSON; got {condition!r}.")
+            raise SpaceError(
+                f"The condition of a choice must be a list of lists in JSON; got {reprlib.repr(condition)}."
+            )
         return cls(
             fields["name"],  # type: ignore[arg-type]  # checked by the constructor
             fields["options"],  # type: ignore[arg-type]
@@ -126,16 +129,13 @@ class MappedChoice(Generic[T]):
 
 def _requirement(value: object) -> Requirement:
     fields = _fields(value, {"choice", "options"}, set(), what="A requirement")
-    name = fields["choice"]
-    if not isinstance(name, str):
-        raise SpaceError(f"The choice of a requirement must be a name; got {name!r}.")
-    return Requirement(name, fields["options"])  # type: ignore[arg-type]  # checked by the constructor
+    return Requirement(fields["choice"], fields["options"])  # type: ignore[arg-type]  # checked by the constructor
 
 
 def _fields(value: object, required: set[str], optional: set[str], *, what: str) -> dict[str, object]:
     """The fields of a JSON object of ours."""
     if not isinstance(value, dict) or not required <= value.keys() <= required | optional:
         raise SpaceError(
-            f"{what} in JSON must be an object with the keys {sorted(required | optional)}; got {value!r}."
+            f"{what} in JSON must be an object with the keys {sorted(required | optional)}; got {reprlib.repr(value)}."
         )
     return value

@@ -24,7 +24,7 @@ def as_options(options: object, *, owner: str) -> tuple[Option, ...]:
     """
     if isinstance(options, str) or not hasattr(options, "__iter__"):
         raise SpaceError(f"The options of {owner} must be a list; got {options!r}. Write [{options!r}] for one option.")
-    result: list[Option] = []
+    seen: dict[Option, Option] = {}
     for given in options:
         option = as_option(given)
         if option is None:
@@ -32,14 +32,12 @@ def as_options(options: object, *, owner: str) -> tuple[Option, ...]:
                 f"An option of {owner} must be a string, a finite number, a bool or a tuple of ints; got {given!r}. "
                 "Give it a name, and map the name to the value with `Choice.map`."
             )
-        if option in result:
-            raise SpaceError(
-                f"The options of {owner} must differ; {option!r} equals {result[result.index(option)]!r}. Remove one."
-            )
-        result.append(option)
-    if not result:
-        raise SpaceError(f"{owner} must have at least one option; got none.")
-    return tuple(result)
+        if option in seen:
+            raise SpaceError(f"The options of {owner} must differ; {option!r} equals {seen[option]!r}. Remove one.")
+        seen[option] = option
+    if not seen:
+        raise SpaceError(f"There must be at least one option of {owner}; got none. Add one.")
+    return tuple(seen)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +48,13 @@ class Requirement:
     options: tuple[Option, ...]
 
     def __post_init__(self) -> None:
+        """Bring the options into canonical form.
+
+        Raises:
+            SpaceError: a name that is not a string, options that are wrong or not distinct.
+        """
+        if not isinstance(self.choice, str):
+            raise SpaceError(f"A requirement must name a choice; got {self.choice!r}. Pass the choice's name.")
         object.__setattr__(self, "options", as_options(self.options, owner=f"the requirement on {self.choice!r}"))
 
 

@@ -130,11 +130,11 @@ def _layers(num_options: Sequence[int], conditions: Sequence[CodedCondition]) ->
                         derivatives[condition, codes[0]] = derivative(condition, position, codes[0])
                     key.append(derivatives[condition, codes[0]])
                 following[number, codes] = next_states.setdefault(tuple(key), len(next_states))
-        if len(next_states) > MAX_STATES:
-            raise SpaceError(
-                f"The conditions of this space need more than {MAX_STATES} states to count it. Let each condition "
-                "depend on fewer earlier choices, or put choices that depend on each other next to each other."
-            )
+            if len(next_states) > MAX_STATES:
+                raise SpaceError(
+                    f"The conditions of this space need more than {MAX_STATES} states to count it. Let each condition "
+                    "depend on fewer earlier choices, or put choices that depend on each other next to each other."
+                )
         yield _Layer(position=position, num_options=num, active=active, following=following)
         states = next_states
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -10,15 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwnas.errors import ArchitectureError, SpaceError
-from hwnas.space import ordering, variation
+from hwnas.space import encoding, ordering, variation
 from hwnas.space.architecture import Architecture
 from hwnas.space.choice import Choice
 from hwnas.space.counting import INACTIVE, CodedCondition, Counting
 from hwnas.space.option import Option, canonical_uid
 
 __all__ = ["Space"]
-
-MAX_ENUMERATED = 10_000_000
 
 
 class Space:
@@ -181,43 +180,15 @@ class Space:
 
     def enumerate(self) -> Iterator[Architecture]:
         """All architectures, the last choice changing fastest."""
-        codes = [INACTIVE] * len(self.choices)
-        options = [self._allowed(0, codes)]
-        while options:
-            position = len(options) - 1
-            code = next(options[-1], None)
-            if code is None:
-                options.pop()
-                continue
-            codes[position] = code
-            if position + 1 == len(codes):
-                yield self._architecture(codes)
-            else:
-                options.append(self._allowed(position + 1, codes))
-
-    def _allowed(self, position: int, codes: Sequence[int]) -> Iterator[int]:
-        return iter(range(self.choices[position].num_options) if self.is_active(position, codes) else (INACTIVE,))
+        return map(self._architecture, encoding.enumerate_rows(self))
 
     def enumerate_codes(self) -> NDArray[np.int32]:
         """All architectures, encoded, in the order of `enumerate`.
 
         Raises:
-            SpaceError: more than 10,000,000 of them.
+            SpaceError: more than 2,000,000 of them.
         """
-        if self.size > MAX_ENUMERATED:
-            raise SpaceError(
-                f"Only spaces of at most {MAX_ENUMERATED:,} architectures are enumerated at once; this one has "
-                f"{self.size:,}. Use `sample_codes`, or iterate over `enumerate`."
-            )
-        codes = np.full((1, len(self.choices)), INACTIVE, dtype=np.int32)
-        for position, choice in enumerate(self.choices):
-            repeats = np.where(self.active(position, codes), choice.num_options, 1)
-            ends = np.cumsum(repeats)
-            column = np.arange(ends[-1]) - np.repeat(ends - repeats, repeats)
-            single = np.repeat(self.active(position, codes), repeats)
-            codes = np.repeat(codes, repeats, axis=0)
-            codes[:, position] = np.where(single, column, INACTIVE)
-        return np.asfortranarray(codes)
+        return encoding.enumerate_codes(self)
 
     def is_active(self, position: int, codes: Sequence[int]) -> bool:
         """Whether a choice is active, given the codes of the earlier ones."""
@@ -255,15 +226,7 @@ class Space:
                 choice or another code for an inactive one.
         """
         array = self.check_codes(codes)
-        for position, choice in enumerate(self.choices):
-            wrong = (array[:, position] != INACTIVE) != self.active(position, array)
-            if wrong.any():
-                row = int(wrong.argmax())
-                raise ArchitectureError(
-                    f"Choice {choice.name!r} is {'inactive' if array[row, position] != INACTIVE else 'active'} in row "
-                    f"{row}, but its code is {array[row, position]}. The code of an inactive choice, and only that, "
-                    "is -1."
-                )
+        encoding.require_consistent(self, array)
         return [self._architecture(row) for row in array.tolist()]
 
     def check_codes(self, codes: ArrayLike) -> NDArray[np.integer]:
@@ -273,21 +236,7 @@ class Space:
             ArchitectureError: wrong shape or kind, or a code out of range. Which choices are active
                 is not checked; `decode` does that.
         """
-        array = np.asarray(codes)
-        if array.ndim != 2 or array.shape[1] != len(self.choices) or not np.issubdtype(array.dtype, np.integer):
-            raise ArchitectureError(
-                f"Codes must be integers of the shape (n, {len(self.choices)}); got {array.dtype} of the shape "
-                f"{array.shape}. `Space.encode` makes them."
-            )
-        if len(array):
-            low, high = array.min(axis=0), array.max(axis=0)
-            for choice, least, most in zip(self.choices, low.tolist(), high.tolist(), strict=True):
-                if least < INACTIVE or most >= choice.num_options:
-                    raise ArchitectureError(
-                        f"The codes of {choice.name!r} must be from -1 to {choice.num_options - 1}; got "
-                        f"{least if least < INACTIVE else most}."
-                    )
-        return array
+        return encoding.check_codes(self, codes)
 
     def validate(self, options: Mapping[str, Option]) -> Architecture:
         """The architecture that a mapping describes, with the space's own option objects.
@@ -341,5 +290,5 @@ class Space:
             SpaceError: anything that `to_json` does not write.
         """
         if not isinstance(value, dict) or set(value) != {"choices"} or not isinstance(value["choices"], list):
-            raise SpaceError(f"A space in JSON must be an object with the list 'choices'; got {value!r}.")
+            raise SpaceError(f"A space in JSON must be an object with the list 'choices'; got {reprlib.repr(value)}.")
         return cls([Choice.from_json(choice) for choice in value["choices"]])
