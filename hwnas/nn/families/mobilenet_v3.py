@@ -100,7 +100,7 @@ class MobileNetV3Space(ModelSpace):
             if len(given) not in depths:
                 allowed = ", ".join(map(str, depths))
                 raise ArchitectureError(
-                    f"stage {s + 1}: the space allows {allowed} blocks; the string has {len(given)}"
+                    f"stage {s + 1} of the string: the space allows {allowed} blocks; got {len(given)}"
                 )
             architecture[_depth_name(s)] = len(given)
             for b, (block, template) in enumerate(zip(given, largest, strict=False), start=1):

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hwnas.errors import SpaceError
+from hwnas.nn import ModelSpace
+from hwnas.nn.families import FAMILIES, family, load_space
+
+OWN = """
+from dataclasses import dataclass
+import torch
+from hwnas.nn import LayerChoice, ModelSpace
+from layers import activation
+
+@dataclass
+class Sizes:
+    width: int = 4
+
+def pair():
+    net = torch.nn.Sequential(torch.nn.Linear(Sizes().width, 2), LayerChoice([activation(), torch.nn.Tanh()]))
+    return net, torch.zeros(1, 4)
+
+def space(*, width=4):
+    return ModelSpace(torch.nn.Sequential(LayerChoice([activation(), torch.nn.Tanh()])), torch.zeros(1, width))
+
+def number():
+    return 3
+
+constant = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "layers.py").write_text("import torch\nactivation = torch.nn.ReLU\n")
+    (tmp_path / "own.py").write_text(OWN)
+    return tmp_path / "own.py"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_runs_and_trains_on_its_own_example(name: str) -> None:
+    small = {} if name != "mobilenet_v3" else {"resolution": 32}
+    space = family(name, **small)
+    x = torch.randn(2, *space.example_inputs[0].shape[1:])
+    architecture = space.space.sample(np.random.default_rng(0))
+    y = space(x, architecture)
+    y.sum().backward()
+    assert y.shape == (2, FAMILIES[name].options["num_classes"])
+    assert FAMILIES[name].description
+
+
+def test_options_change_a_family() -> None:
+    space = family("mobilenet_v3_8", num_classes=3, in_channels=2)
+    assert space.example_inputs[0].shape == (1, 2, 8, 8)
+    assert space(space.example_inputs[0].repeat(2, 1, 1, 1), space.space.sample(np.random.default_rng(0))).shape == (
+        2,
+        3,
+    )
+
+
+def test_an_unknown_name_or_option_lists_the_known_ones() -> None:
+    with pytest.raises(SpaceError, match=r"unknown space 'mobilenet_v4'; known: mobilenet_v3, .*'file.py:factory'"):
+        family("mobilenet_v4")
+    with pytest.raises(SpaceError, match=r"unknown option 'width' of space .*; known: resolution, .*widths"):
+        family("mobilenet_v3_8", width=3)
+
+
+def test_a_space_by_name_or_from_a_file(own: Path) -> None:
+    assert load_space("mobilenet_v3_8", num_classes=4).space.size == family("mobilenet_v3_8").space.size
+    space = load_space(f"{own}:space", width=7)
+    assert isinstance(space, ModelSpace)
+    assert space.example_inputs[0].shape == (1, 7)
+    assert load_space(f"{own}:pair").space.size == 2
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("{own}", "a space in a file is written 'file.py:factory'; got"),
+        (":space", "a space in a file is written 'file.py:factory'; got ':space'"),
+        ("{own}:nothing", "has no function 'nothing'"),
+        ("{own}:constant", "has no function 'constant'"),
+        ("{own}:number", "the factory must return a ModelSpace, or a module and its example inputs; got int"),
+        ("{folder}/none.py:space", "there is no file '.*none.py' to take a space from"),
+        ("{folder}/own.txt:space", "'.*own.txt' is no Python file; its name must end in .py"),
+        ("{folder}/bad.py:space", r"bad.py, line 1: not valid Python"),
+    ],
+)
+def test_a_wrong_reference_is_explained(own: Path, reference: str, message: str) -> None:
+    (own.parent / "own.txt").write_text(OWN)
+    (own.parent / "bad.py").write_text("def space(:\n")
+    with pytest.raises(SpaceError, match=message):
+        load_space(reference.format(own=own, folder=own.parent))
+
+
+def test_an_option_that_the_factory_lacks_is_an_error(own: Path) -> None:
+    with pytest.raises(SpaceError, match=r"the factory cannot be called with {'height': 2}: got an unexpected keyword"):
+        load_space(f"{own}:space", height=2)
