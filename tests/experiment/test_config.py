@@ -1,0 +1,113 @@
+import dataclasses
+import pathlib
+
+import pytest
+
+from hwnas.errors import BudgetError, ConfigError
+from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig, read_config
+
+
+def read(tmp_path: pathlib.Path, text: str) -> SearchConfig:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return read_config(path)
+
+
+def test_a_whole_file(tmp_path: pathlib.Path) -> None:
+    config = read(
+        tmp_path,
+        """
+        space = "mobilenet_v3_28"
+        budgets = ["latency<=5ms", "params<=4M"]
+        strategy = "certified"
+        seed = 7
+        supernet = "runs/supernet"
+        space_options = { num_classes = 12 }
+        [strategy_options]
+        rounds = 3
+        [data]
+        name = "fashion-mnist"
+        train_size = 1000
+        [device]
+        threads = 2
+        [train]
+        epochs = 30
+        scheme = "sandwich"
+        gradient_clip = 1
+        """,
+    )
+    assert config.budgets == ("latency<=5ms", "params<=4M")
+    assert (config.space_options, config.strategy_options) == ({"num_classes": 12}, {"rounds": 3})
+    assert config.data == DataConfig(name="fashion-mnist", train_size=1000)
+    assert config.device == DeviceConfig(threads=2)
+    assert (config.train.epochs, config.train.scheme, config.train.gradient_clip) == (30.0, "sandwich", 1.0)
+
+
+def test_a_section_keeps_its_own_defaults(tmp_path: pathlib.Path) -> None:
+    config = read(tmp_path, 'space = "mobilenet_v3_8"\n[finetune]\nweight_decay = 0.5\n')
+    assert config.finetune == dataclasses.replace(SearchConfig(space="x").finetune, weight_decay=0.5)
+    assert config.finetune.epochs != config.train.epochs
+
+
+def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path) -> None:
+    config = SearchConfig(space="mobilenet_v3_8", budgets=("params<=4M",))
+    assert config.to_json()["train"]["optimizer"] == "sgd"
+    assert config.to_json()["budgets"] == ["params<=4M"]
+    assert config.uid == read(tmp_path, 'budgets = ["params<=4M"]\nspace = "mobilenet_v3_8"').uid
+    assert config.uid != dataclasses.replace(config, seed=1).uid
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('spaec = "x"', r"config\.toml: Unknown key `spaec`\. Did you mean `space`\? Known here are budgets, data, "),
+        (
+            'space = "x"\n[train]\nepoch = 3',
+            r"Unknown key `train\.epoch`\. Did you mean `train\.epochs`\? Known here are",
+        ),
+        ('space = "x"\n[train]\nqqq = 3', r"Unknown key `train\.qqq`\. Known here are batch_size, "),
+        ("seed = 3", r"`space` must be given\."),
+        ('space = "x"\nseed = "3"', r"`seed` is wrong: input should be a valid integer; got '3'\."),
+        ('space = "x"\nseed = -3', r"`seed` must be at least 0; got -3\."),
+        (
+            'space = "x"\nbudgets = "latency<=5ms"',
+            r"`budgets` is wrong: input should be a valid array; got 'latency<=5ms'",
+        ),
+        ('space = "x"\nbudgets = ["params<=4M", 5]', r"`budgets\[1\]` is wrong: input should be a valid string"),
+        (
+            'space = "x"\n[train]\nepochs = "ten"',
+            r"`train\.epochs` is wrong: input should be a valid number; got 'ten'",
+        ),
+        ('space = "x"\n[train]\nepochs = true', r"`train\.epochs` is wrong: input should be a valid number; got True"),
+        ('space = "x"\n[train]\nepochs = 2020-01-01', r"`train\.epochs` is wrong: input should be a valid number"),
+        ('space = "x"\n[finetune]\nepochs = 0', r"in \[finetune\], `epochs` must be above 0; got 0\.0\."),
+        ('space = "x"\n[train]\nepochs = nan', r"in \[train\], `epochs` must be"),
+        (
+            'space = "x"\n[train]\nscheme = "double"',
+            r"`train\.scheme` is wrong: input should be 'sandwich' or 'single_path'",
+        ),
+        (
+            'space = "x"\n[data]\nname = "mnist"',
+            r"`data\.name` is wrong: input should be 'digits', 'fashion-mnist' or ",
+        ),
+        ('space = "x"\n[device]\nthreads = 0', r"in \[device\], `threads` must be at least 1; got 0\."),
+        ('space = "x"\ntrain = 3', r"`train` must be a table, written \[train\]; got 3\."),
+        ('space = "x', r"config\.toml is not valid TOML: "),
+    ],
+)
+def test_wrong_files_say_what_and_where(tmp_path: pathlib.Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path, text)
+
+
+def test_a_budget_without_a_unit(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(BudgetError, match="needs a unit"):
+        read(tmp_path, 'space = "x"\nbudgets = ["latency<=5"]')
+
+
+def test_files_that_cannot_be_read(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml cannot be read: No such file or directory\. Give a TOML file\."):
+        read_config(tmp_path / "none.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"binary\.toml is not valid TOML: "):
+        read_config(tmp_path / "binary.toml")
