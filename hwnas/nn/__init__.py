@@ -1,14 +1,21 @@
 """Modules that carry choices, and the supernet made of them.
 
-LayerChoice, InputChoice, Repeat      what a user puts into an ordinary PyTorch model
-ModelSpace                            the model as a space: forward with a selection, view, freeze
-Paths                                 several options of a choice at once, weighted
-ChoiceModule, Slot                    what every module with choices is: for those who write one
-View                                  copies of the module tree with the choices replaced
+LayerChoice, InputChoice, Repeat, Cell    what a user puts into an ordinary PyTorch model
+ElasticConv2d, ElasticLinear, ...         layers whose sizes may vary, with one set of weights
+ModelSpace                                the model as a space: forward with a selection, view, freeze
+Paths                                     several options of a choice at once, weighted
+ChoiceModule, Slot, Argument              what every module with choices is: for those who write one
+View, Structure                           copies of the module tree with the choices replaced
 """
 
-from hwnas.nn.argument import Elastic, Slot
+from hwnas.nn.argument import Argument, Elastic, Slot
+from hwnas.nn.cell import Cell
 from hwnas.nn.choice_module import ChoiceModule
+from hwnas.nn.elastic_attention import ElasticAttention
+from hwnas.nn.elastic_conv import ElasticConv1d, ElasticConv2d, ElasticConv3d
+from hwnas.nn.elastic_inverted_residual import ElasticInvertedResidual
+from hwnas.nn.elastic_linear import ElasticLinear
+from hwnas.nn.elastic_norm import ElasticBatchNorm1d, ElasticBatchNorm2d, ElasticBatchNorm3d, ElasticLayerNorm
 from hwnas.nn.input_choice import InputChoice
 from hwnas.nn.layer_choice import LayerChoice
 from hwnas.nn.model_space import Inputs, ModelSpace, call
@@ -17,8 +24,20 @@ from hwnas.nn.repeat import Repeat
 from hwnas.nn.view import Selection, SelectionView, Structure, View
 
 __all__ = [
+    "Argument",
+    "Cell",
     "ChoiceModule",
     "Elastic",
+    "ElasticAttention",
+    "ElasticBatchNorm1d",
+    "ElasticBatchNorm2d",
+    "ElasticBatchNorm3d",
+    "ElasticConv1d",
+    "ElasticConv2d",
+    "ElasticConv3d",
+    "ElasticInvertedResidual",
+    "ElasticLayerNorm",
+    "ElasticLinear",
     "InputChoice",
     "Inputs",
     "LayerChoice",

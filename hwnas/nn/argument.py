@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from hwnas.errors import SpaceError
 from hwnas.space import Choice, MappedChoice, Option
@@ -81,7 +81,7 @@ class Argument(Generic[T]):
             values: Sequence[Any] = choice.options if isinstance(given, Choice) else given.values
             self.slot = Slot(key=name, suffix=f".{name}", label=choice.name, options=options)
         elif isinstance(given, list):
-            values = options = Choice(name, given).options
+            values = options = Choice(name, cast(Any, given)).options
             self.slot = Slot(key=name, suffix=f".{name}", label=None, options=options)
         else:
             values = (given,)

@@ -40,6 +40,5 @@ def copied(view: nn.Module) -> nn.Module:
 
 def _identity(tensor: Tensor) -> tuple[object, ...]:
     """Equal for tensors that are the same part of the same memory."""
-    if not tensor.numel():
-        return (id(tensor),)
-    return (tensor.device, tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride())
+    storage = tensor.untyped_storage()._cdata  # not data_ptr(), which is 0 for every tensor on the meta device
+    return (storage, tensor.storage_offset(), tensor.dtype, tuple(tensor.shape), tensor.stride())

@@ -17,6 +17,7 @@ from hwnas.errors import ArchitectureError
 from hwnas.nn.choice_module import ChoiceModule
 from hwnas.nn.mixture import Resolved
 from hwnas.nn.paths import Paths
+from hwnas.nn.slicing import shallow_copy
 from hwnas.space import Choice, Option, Space
 
 __all__ = ["Selection", "SelectionView", "Structure", "View"]
@@ -58,9 +59,8 @@ class View(abc.ABC):
         if isinstance(module, ChoiceModule):
             result = self.replace(module)
         elif module in self.structure.routes:
-            result = object.__new__(type(module))
             children = dict(module._modules)
-            result.__dict__.update(module.__dict__, _modules=children)
+            result = shallow_copy(module, type(module), _modules=children)
             for name in self.structure.routes[module]:
                 child = children[name]
                 assert child is not None
