@@ -16,7 +16,7 @@ from hwnas.errors import InfeasibleError
 from hwnas.space import Architecture
 from hwnas.strategy import Derived
 
-__all__ = ["Attempt", "Measured", "settle"]
+__all__ = ["MAX_ATTEMPTS", "Attempt", "Measured", "settle"]
 
 MAX_ATTEMPTS = 12
 
@@ -35,11 +35,16 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One derived architecture and what was predicted and measured of it, by profiler."""
+    """A derived architecture and what was predicted and measured of it, by profiler; how many it took."""
 
     derived: Derived
     predicted: Mapping[str, float]
     measured: Mapping[str, Measured]
+    number: int
+
+    def broken(self, budgets: Sequence[Budget]) -> list[Budget]:
+        """The budgets that the measurement breaks."""
+        return [budget for budget in budgets if self.measured[budget.profiler].upper > budget.limit]
 
 
 def settle(
@@ -48,66 +53,58 @@ def settle(
     budgets: Sequence[Budget],
     *,
     margins: Mapping[str, float] | None = None,
-    attempts: Sequence[Attempt] = (),
-    finished: Callable[[Attempt], None] = lambda attempt: None,
 ) -> Attempt:
     """The first derived architecture that keeps every budget as measured.
 
     Args:
         derive: the strategy's; asked with limits that only ever shrink.
         measure: freezes, exports and measures an architecture; by profiler's name, all of the budgets'.
+            Whoever goes on after a kill remembers what it gave before.
         budgets: the hard limits.
-        margins: by profiler, the share of the limit that prediction leaves free (the noise floor).
-        attempts: earlier failed attempts of the same call, when a search goes on where it was killed
-            or where the final verification failed; they are not measured again.
-        finished: told of every attempt as soon as it is measured.
+        margins: by profiler, the share of the limit that prediction leaves free (the noise floor). They are given up
+            where nothing is predicted to keep them.
 
     Raises:
         InfeasibleError: no architecture keeps the budgets: by prediction, or as measured.
     """
-    aims = {b.profiler: b.limit * (1.0 - (margins or {}).get(b.profiler, 0.0)) for b in budgets}
-    known = {attempt.derived.architecture: attempt for attempt in attempts}
-    for attempt in attempts:
-        aims = _tightened(aims, attempt, budgets)
-    for _ in range(MAX_ATTEMPTS):
+    margins = margins or {}
+    aims = {budget.profiler: budget.limit * (1.0 - margins.get(budget.profiler, 0.0)) for budget in budgets}
+    attempts: list[Attempt] = []
+    while len(attempts) < MAX_ATTEMPTS:
         try:
             derived = derive([dataclasses.replace(b, limit=aims[b.profiler]) for b in budgets])
         except InfeasibleError as error:
-            if not known:
+            limits = {budget.profiler: budget.limit for budget in budgets}
+            if not attempts and aims != limits:
+                aims = limits
+                continue
+            if not attempts:
                 raise
-            raise InfeasibleError(
-                f"{len(known)} derived network(s) measured over budget, and none predicted to be cheaper is left: {error}",
-                least={b.profiler: min(a.measured[b.profiler].value for a in known.values()) for b in budgets},
-            ) from error
+            raise _unmet(attempts, budgets, "and no other network is predicted to be cheap enough") from error
         attempt = Attempt(
             derived=derived,
             predicted={b.profiler: b.cost.value(derived.architecture) for b in budgets},
             measured=measure(derived.architecture),
+            number=len(attempts) + 1,
         )
-        finished(attempt)
-        if all(attempt.measured[b.profiler].upper <= b.limit for b in budgets):
+        if not attempt.broken(budgets):
             return attempt
-        known[derived.architecture] = attempt
-        aims = _tightened(aims, attempt, budgets)
-    closest = min(known.values(), key=lambda a: max(a.measured[b.profiler].upper / b.limit for b in budgets))
+        attempts.append(attempt)
+        for budget in attempt.broken(budgets):
+            shrunk = attempt.predicted[budget.profiler] * budget.limit / attempt.measured[budget.profiler].upper
+            aims[budget.profiler] = min(aims[budget.profiler], shrunk)
+    raise _unmet(attempts, budgets, f"after {MAX_ATTEMPTS} attempts")
+
+
+def _unmet(attempts: Sequence[Attempt], budgets: Sequence[Budget], why: str) -> InfeasibleError:
+    closest = min(attempts, key=lambda attempt: max(attempt.measured[b.profiler].upper / b.limit for b in budgets))
     values = ", ".join(
         f"{b.profiler} {format_quantity(closest.measured[b.profiler].value, b.unit)} "
         f"(at most {format_quantity(b.limit, b.unit)})"
         for b in budgets
     )
-    raise InfeasibleError(
-        f"After {MAX_ATTEMPTS} attempts no derived network keeps the budgets as measured; the closest has {values}. "
-        "The device may be busy: measure on an idle machine, or relax the budget.",
-        least={b.profiler: closest.measured[b.profiler].value for b in budgets},
+    return InfeasibleError(
+        f"Of {len(attempts)} derived network(s) none keeps the budgets as measured, {why}; the closest has {values}. "
+        "Relax the budget, or measure again on an idle device.",
+        least={b.profiler: closest.measured[b.profiler].value for b in closest.broken(budgets)},
     )
-
-
-def _tightened(aims: Mapping[str, float], attempt: Attempt, budgets: Sequence[Budget]) -> dict[str, float]:
-    """Aims under which the attempt would not be derived again, as far as it broke the limits."""
-    tightened = dict(aims)
-    for budget in budgets:
-        upper = attempt.measured[budget.profiler].upper
-        if upper > budget.limit:
-            predicted = attempt.predicted[budget.profiler]
-            tightened[budget.profiler] = min(aims[budget.profiler], predicted * budget.limit / upper)
-    return tightened

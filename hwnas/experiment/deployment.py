@@ -1,0 +1,116 @@
+"""From an architecture to its file, and what is measured of that file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hwnas.cost import Budget
+from hwnas.device import Runtime, Verification, known_devices, verify
+from hwnas.errors import BudgetError, DeviceError
+from hwnas.experiment.settle import Measured
+from hwnas.export import export_onnx, file_size_bytes
+from hwnas.measurement import Fingerprint
+from hwnas.nn import ModelSpace, count
+from hwnas.space import Architecture
+
+__all__ = ["Deployment", "MeasuredDevice"]
+
+VERIFY_ROUNDS = 7
+"""Rounds of the final verification, fixed beforehand: measuring until it passes would be optional stopping."""
+
+_COUNTED = {"macs": "macs", "params": "params", "memory": "peak_memory_bytes"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasuredDevice:
+    """A device, and the table of a space measured on it (a SQLite file, with the reference model in it)."""
+
+    runtime: Runtime
+    table_path: Path
+
+
+class Deployment:
+    """Exports networks of a space and measures them.
+
+    Args:
+        space: whose architectures are deployed.
+        device: for budgets on latency; None where there are none.
+    """
+
+    def __init__(self, space: ModelSpace, device: MeasuredDevice | None) -> None:
+        self._space = space
+        self._device = device
+
+    def export(self, module: nn.Module, path: Path) -> Path:
+        """Write the network as the ONNX file that is measured and shipped."""
+        return export_onnx(module, self.example_inputs, path)
+
+    @property
+    def example_inputs(self) -> tuple[Any, ...]:
+        """The space's example inputs, at the device's batch size where there is a device."""
+        ...
+
+    def measure(
+        self, architecture: Architecture, budgets: Sequence[Budget], path: Path, *, fresh_process: bool = False
+    ) -> Mapping[str, Measured]:
+        """What the budgets limit, measured of the network in `path`.
+
+        Args:
+            architecture: of that network.
+            budgets: what to measure: a latency on the device, a size on the file; MACs, parameters and memory are
+                counted on the frozen network; any other profiler's prediction is taken at its word.
+            path: its ONNX file.
+            fresh_process: measure the latency in a new process, as the final verification does.
+
+        Raises:
+            DeviceError: the device failed.
+        """
+        counts = count(self._space.freeze(architecture), self._space.example_inputs)
+        measured = {}
+        for budget in budgets:
+            if budget.profiler == "latency":
+                verification = self._verify(path, budget.limit, fresh_process=fresh_process)
+                upper = verification.corrected_ms if fresh_process else verification.upper_ms
+                measured["latency"] = Measured(value=verification.corrected_ms, upper=upper)
+                continue
+            if budget.profiler == "size":
+                value = float(file_size_bytes(path))
+            elif budget.profiler in _COUNTED:
+                value = float(getattr(counts, _COUNTED[budget.profiler]))
+            else:
+                value = budget.cost.value(architecture)
+            measured[budget.profiler] = Measured(value=value, upper=value)
+        return measured
+
+    def _verify(self, path: Path, limit_ms: float, *, fresh_process: bool) -> Verification:
+        if self._device is None:
+            raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
+        runtime, table = self._device.runtime, self._device.table_path
+        fingerprint = runtime.fingerprint
+        name = f"{fingerprint.runtime}:{fingerprint.device}"
+        if not fresh_process or name not in known_devices():
+            return verify(path, runtime, limit_ms, table=table, rounds=VERIFY_ROUNDS)
+        request = {
+            "path": str(path),
+            "device": name,
+            "threads": fingerprint.threads,
+            "batch_size": fingerprint.batch_size,
+            "limit_ms": limit_ms,
+            "table": str(table),
+            "rounds": VERIFY_ROUNDS,
+        }
+        answer = subprocess.run(
+            [sys.executable, "-m", "hwnas.device"], input=json.dumps(request), capture_output=True, text=True, check=False
+        )
+        if answer.returncode:
+            raise DeviceError(f"Verifying {path} in a fresh process failed: {answer.stderr.strip()[-2000:]}")
+        fields = json.loads(answer.stdout)
+        return Verification(**(fields | {"fingerprint": Fingerprint(**fields["fingerprint"])}))

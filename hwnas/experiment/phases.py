@@ -1,0 +1,77 @@
+"""Progress and time: what a run is doing, and the seconds each phase took, kept across kills."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+
+from hwnas.store import TrialStore
+
+__all__ = ["Advance", "Phases", "ignore"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Advance:
+    """How far a phase is.
+
+    Attributes:
+        phase: "measure", "train supernet", "search", "settle", "fine-tune", "verify", "rivals", "report".
+        done: steps done, of `total`; None where the total is not known.
+        total: steps altogether.
+        detail: a few words on the present step.
+    """
+
+    phase: str
+    done: int
+    total: int | None
+    detail: str = ""
+
+
+def ignore(advance: Advance) -> None:
+    """The listener of a run that nobody watches."""
+
+
+class Phases:
+    """Times phases into a store and passes their progress on.
+
+    Args:
+        store: keeps the seconds under the fact "seconds".
+        listen: told of every advance.
+    """
+
+    def __init__(self, store: TrialStore, listen: Callable[[Advance], None]) -> None:
+        self._store = store
+        self._listen = listen
+
+    @contextlib.contextmanager
+    def __call__(self, phase: str, *, study: str = "") -> Iterator[Callable[..., None]]:
+        """Time the block as (a part of) `phase`; yields `advance(done, total, detail)`.
+
+        Args:
+            phase: its name.
+            study: the set of budgets it is for; empty for phases that all sets share.
+        """
+
+        def advance(done: int, total: int | None = None, detail: str = "") -> None:
+            self._listen(Advance(phase=phase, done=done, total=total, detail=detail))
+
+        start = time.monotonic()
+        advance(0)
+        try:
+            yield advance
+        finally:
+            # Also of an interrupted phase, as long as the process lives; a killed one loses this stretch.
+            self._add(phase, study, time.monotonic() - start)
+
+    def seconds(self, study: str) -> dict[str, float]:
+        """Seconds of each phase, of those shared by all studies and of this one."""
+        kept = self._store.fact("seconds") or {}
+        return {key.split("|")[0]: value for key, value in kept.items() if key.split("|")[1] in ("", study)}
+
+    def _add(self, phase: str, study: str, seconds: float) -> None:
+        kept = self._store.fact("seconds") or {}
+        key = f"{phase}|{study}"
+        kept[key] = round(kept.get(key, 0.0) + seconds, 3)
+        self._store.set_fact("seconds", kept)

@@ -1,0 +1,67 @@
+"""A run's folder: one configuration, one writer, and what was finished in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hwnas.errors import RunDirectoryError, StoreError
+from hwnas.store import TrialStore
+
+__all__ = ["open_run"]
+
+STORE_NAME = "run.sqlite"
+
+
+def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
+    """Open a run's folder for writing: a new one, or the same run going on.
+
+    Args:
+        directory: made when it does not exist.
+        configuration: what the run's results depend on, as JSON; kept in the folder and compared.
+
+    Returns:
+        The run's store; close it at the end.
+
+    Raises:
+        RunDirectoryError: the folder holds something else, a run of another configuration, or a run in
+            progress. Nothing in it was changed.
+        StoreError: the run's database is damaged.
+    """
+    database = directory / STORE_NAME
+    if directory.exists() and not directory.is_dir():
+        raise RunDirectoryError(f"{directory} is a file; --out must be a folder. Give another.")
+    if directory.is_dir() and not database.exists() and any(directory.iterdir()):
+        raise RunDirectoryError(
+            f"{directory} is not empty and holds no run ({STORE_NAME} is missing). Give another --out, or empty it."
+        )
+    try:
+        store = TrialStore(database)
+    except StoreError as error:
+        if "another process" in str(error):
+            raise RunDirectoryError(f"The run in {directory} is in use: {error}") from error
+        raise
+    wanted = json.loads(json.dumps(configuration))
+    found = store.fact("configuration")
+    if found is None:
+        store.set_fact("configuration", wanted)
+    elif found != wanted:
+        store.close()
+        differing = _differences(found, wanted)
+        raise RunDirectoryError(
+            f"{directory} holds a run of another configuration: {'; '.join(differing)}. "
+            "Give another --out, or the configuration of the run to go on with it."
+        )
+    return store
+
+
+def _differences(found: object, wanted: object, key: str = "") -> list[str]:
+    """The leaves in which two JSON values differ, as "key is a there and b here"."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        lines = []
+        for name in [*found, *(name for name in wanted if name not in found)]:
+            lines += _differences(found.get(name), wanted.get(name), f"{key}.{name}" if key else name)
+        return lines
+    return [] if found == wanted else [f"{key} is {json.dumps(found)} there and {json.dumps(wanted)} here"]

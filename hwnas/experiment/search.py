@@ -1,0 +1,247 @@
+"""The main job: from a space, data, a device and budgets to trained networks that keep them, as measured.
+
+    measure the device's table ─► is it feasible at all? ─► train the supernet       once, shared
+       for every set of budgets (`study.py`):
+       strategy: ask, score, tell ─► settle: derive, export, measure, tighten ─► fine-tune ─► verify ─► result
+
+Whatever was finished is in the run's folder, and the same call goes on from there: tables and trials by
+their own stores, trainings by their checkpoints, measured candidates as facts of the run's store.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hwnas.cost import Budget, BudgetRequest, CostTable, LatencyTable, parse_budget
+from hwnas.data import Splits
+from hwnas.device import Runtime, connect, known_devices, measure
+from hwnas.errors import BudgetError, ConfigError
+from hwnas.experiment.budgets import Profilers, budget_sets, resolve, slug
+from hwnas.experiment.deployment import MeasuredDevice
+from hwnas.experiment.phases import Advance, Phases, ignore
+from hwnas.experiment.reporting import write_evidence
+from hwnas.experiment.result import SearchResult
+from hwnas.experiment.run_directory import open_run
+from hwnas.experiment.strategies import StrategyFactory, split_options
+from hwnas.experiment.study import Rivals, Study
+from hwnas.measurement import Fingerprint
+from hwnas.nn import ModelSpace
+from hwnas.strategy.feasible import require_feasible
+from hwnas.train import Progress, Recipe, load_supernet, train_supernet
+
+__all__ = ["DEFAULT_FINE_TUNE", "DEFAULT_SHORT", "search", "search_each"]
+
+DEFAULT_FINE_TUNE = Recipe(epochs=10.0, learning_rate=0.02, warmup_epochs=0.5, distillation=0.0)
+"""How the chosen network is trained further."""
+
+DEFAULT_SHORT = Recipe(epochs=2.0, learning_rate=0.02, warmup_epochs=0.2, distillation=0.0)
+"""How the finalists are trained before they are compared."""
+
+
+def search(
+    space: ModelSpace, data: Splits, budgets: Sequence[Budget | BudgetRequest | str] = (), **options: Any
+) -> SearchResult:
+    """Find, train and verify one network that keeps every budget.
+
+    Args:
+        space: the supernet; its weights are trained in place.
+        data: what to train on, to search on and to test on.
+        budgets: hard limits, as `profiler.at_most(value)` or as text: "latency<=5ms", "macs<=60%".
+        options: as of `search_each`.
+
+    Raises:
+        BudgetError: two limits on one quantity, which are two networks: call `search_each`.
+        Exception: whatever `search_each` raises.
+    """
+    names = [(parse_budget(b) if isinstance(b, str) else b).profiler for b in budgets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BudgetError(f"Two limits on {twice[0]} are two networks; call `search_each`, or give one limit.")
+    return search_each(space, data, budgets, **options)[0]
+
+
+def search_each(
+    space: ModelSpace,
+    data: Splits,
+    budgets: Sequence[Budget | BudgetRequest | str] = (),
+    *,
+    device: Runtime | str | None = None,
+    table: str | Path | None = None,
+    repeats: int = 3,
+    calibrate: int = 12,
+    strategy: str | StrategyFactory = "certified",
+    strategy_options: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
+    fine_tune: Recipe | None = None,
+    short: Recipe | None = None,
+    supernet: str | Path | None = None,
+    rivals: Rivals = "score",
+    seed: int = 0,
+    directory: str | Path | None = None,
+    title: str = "",
+    configuration: Mapping[str, Any] | None = None,
+    progress: Callable[[Advance], None] = ignore,
+) -> list[SearchResult]:
+    """Find, train and verify a network for every set of budgets.
+
+    Several limits on one quantity give several networks, each under all limits on the other quantities. Killed
+    and called again with the same arguments, it goes on where it was.
+
+    Args:
+        space: the supernet; its weights are trained in place, or loaded from `supernet`.
+        data: what to train on, to search on and to test on.
+        budgets: hard limits, as `profiler.at_most(value)` or as text: "latency<=5ms", "macs<=60%".
+        device: where latencies are measured, as a name or a connected runtime; needed for budgets on latency that
+            are given as text. Others know the device they were measured on.
+        table: the SQLite table of this space on this device; filled as far as it is not. Without it the table
+            is in the run's folder.
+        repeats: rounds in which every block is visited.
+        calibrate: whole networks that are measured to calibrate the sum of blocks.
+        strategy: "certified", "evolution", "random", or `factory(space, budgets, seed=..., **strategy_options)`.
+        strategy_options: the strategy's own options, and "max_trials".
+        recipe: how the supernet is trained.
+        fine_tune: how the chosen network is trained further.
+        short: how finalists are trained before they are compared.
+        supernet: the folder of a trained supernet; without it one is trained in the run's folder.
+        rivals: what simple searches find is "score"d with the supernet's weights, also "train"ed, measured and tested
+            as the chosen network is, or left out ("none").
+        seed: of everything.
+        directory: the run's folder; without it a new temporary one.
+        title: of the report.
+        configuration: what else the folder belongs to; another one is refused.
+        progress: told of every advance.
+
+    Raises:
+        InfeasibleError: no architecture keeps the budgets; said before training where the table shows it.
+        RunDirectoryError: the folder holds another run, or one in progress.
+        BadInputError: any other wrong argument, with the remedy.
+    """
+    split_options(strategy, strategy_options or {})
+    data.check_inputs(space.example_inputs)
+    requests = [parse_budget(b) if isinstance(b, str) else b for b in budgets]
+    recipe = recipe or Recipe()
+    folder = Path(tempfile.mkdtemp(prefix="hwnas-")) if directory is None else Path(directory)
+    identity = {
+        "space": space.space.uid,
+        "budgets": sorted(str(request) for request in requests),
+        "strategy": strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "custom"),
+        "strategy_options": dict(strategy_options or {}),
+        "data": data.hashes,
+        "train": None if supernet else recipe.to_json(),
+        "supernet": str(supernet) if supernet else None,
+        "fine_tune": (fine_tune or DEFAULT_FINE_TUNE).to_json(),
+        "short": (short or DEFAULT_SHORT).to_json(),
+        "rivals": rivals,
+        "seed": seed,
+    } | dict(configuration or {})
+    with open_run(folder, identity) as store:
+        phases = Phases(store, progress)
+        connected = _device(device, requests, table, folder)
+
+        def latency_table() -> LatencyTable:
+            if connected is None:
+                raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
+            with phases("measure") as advance:
+                return measure(
+                    space,
+                    connected.runtime,
+                    out=connected.table_path,
+                    repeats=repeats,
+                    calibrate=calibrate,
+                    progress=lambda step: advance(step.done, step.total, step.phase),
+                )
+
+        profilers = Profilers(space, latency_table)
+        sets = budget_sets([b if isinstance(b, Budget) else resolve(b, profilers) for b in requests]) or [()]
+        for budget_set in sets:
+            require_feasible(space.space, budget_set)
+        _train(space, data, recipe, supernet, folder, profilers, phases, seed)
+        results = []
+        for budget_set in sets:
+            study = Study(
+                space=space,
+                data=data,
+                budgets=budget_set,
+                profilers=profilers,
+                device=connected,
+                store=store,
+                phases=phases,
+                directory=folder if len(sets) == 1 else folder / slug(budget_set),
+                name=slug(budget_set),
+                strategy=strategy,
+                strategy_options=dict(strategy_options or {}),
+                fine_tune=fine_tune or DEFAULT_FINE_TUNE,
+                short=short or DEFAULT_SHORT,
+                rivals=rivals,
+                seed=seed,
+            )
+            result, strategy_then = study.run()
+            with phases("report", study=study.name):
+                write_evidence(study, strategy_then, result, title=title)
+            results.append(result)
+    return results
+
+
+def _device(
+    device: Runtime | str | None, requests: Sequence[Budget | BudgetRequest], table: str | Path | None, folder: Path
+) -> MeasuredDevice | None:
+    """The device of the budgets on latency, and where its table is; None where no budget is on latency."""
+    on_latency = [request for request in requests if request.profiler == "latency"]
+    if not on_latency:
+        return None
+    tables = {b.table.path: b.table for b in on_latency if isinstance(b, Budget) and b.table is not None}
+    if len(tables) > 1:
+        raise BudgetError("Budgets on latency must come from one table; these come from several devices or sessions.")
+    measured = next(iter(tables.values()), None)
+    runtime = connect(device) if isinstance(device, str) else device
+    if runtime is None and measured is not None:
+        runtime = _reconnect(measured.fingerprint)
+    if runtime is None:
+        raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
+    if measured is not None:
+        runtime.fingerprint.require_same(measured.fingerprint, what="The table of a budget on latency")
+    path = table or (measured.path if measured is not None else None)
+    return MeasuredDevice(runtime=runtime, table_path=folder / "table.sqlite" if path is None else Path(path))
+
+
+def _reconnect(fingerprint: Fingerprint) -> Runtime:
+    name = f"{fingerprint.runtime}:{fingerprint.device}"
+    if name not in known_devices():
+        raise ConfigError(f"The device {name!r} of the table cannot be connected by its name; give `device`.")
+    return connect(name, threads=fingerprint.threads, batch_size=fingerprint.batch_size)
+
+
+def _train(
+    space: ModelSpace,
+    data: Splits,
+    recipe: Recipe,
+    supernet: str | Path | None,
+    folder: Path,
+    profilers: Profilers,
+    phases: Phases,
+    seed: int,
+) -> None:
+    """Load the trained supernet, or train it, into the space."""
+    if supernet is not None:
+        load_supernet(space, supernet)
+        return
+    macs = profilers["macs"].cost
+    assert isinstance(macs, CostTable)
+    with phases("train supernet") as advance:
+
+        def listen(step: Progress) -> None:
+            advance(step.step, step.num_steps, f"epoch {step.epoch}, loss {step.loss:.3f}")
+
+        train_supernet(
+            space,
+            data,
+            recipe,
+            seed=seed,
+            largest=macs.maximum().architecture,
+            smallest=macs.minimum().architecture,
+            directory=folder / "supernet",
+            progress=listen,
+        )

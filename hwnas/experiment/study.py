@@ -1,0 +1,186 @@
+"""One set of budgets: search, settle, fine-tune, verify, compare, write down."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from hwnas.cost import Budget, CostTable
+from hwnas.data import Splits
+from hwnas.experiment.budgets import Profilers
+from hwnas.experiment.deployment import Deployment, MeasuredDevice
+from hwnas.experiment.finishing import Finished, Finishing
+from hwnas.experiment.phases import Phases
+from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
+from hwnas.experiment.scoring import Scorer
+from hwnas.experiment.strategies import StrategyFactory, make_strategy, split_options
+from hwnas.experiment.trials import run_trials
+from hwnas.nn import ModelSpace
+from hwnas.nn.families import MobileNetV3Space
+from hwnas.solve import maximise
+from hwnas.space import Architecture
+from hwnas.store import TrialStore
+from hwnas.strategy import Certified, Derived, Proposal, Random, Strategy
+from hwnas.train import Recipe
+
+__all__ = ["Rivals", "Study"]
+
+Rivals = Literal["none", "score", "train"]
+
+_VERSIONED = ("hwnas", "torch", "timm", "onnx", "onnxruntime", "numpy", "scipy")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """The search for one network; `search.search_each` explains the fields.
+
+    `name` is that of its trials and facts in the store.
+    """
+
+    space: ModelSpace
+    data: Splits
+    budgets: tuple[Budget, ...]
+    profilers: Profilers
+    device: MeasuredDevice | None
+    store: TrialStore
+    phases: Phases
+    directory: Path
+    name: str
+    strategy: str | StrategyFactory
+    strategy_options: Mapping[str, Any]
+    fine_tune: Recipe
+    short: Recipe
+    rivals: Rivals
+    seed: int
+
+    def run(self) -> tuple[SearchResult, Strategy]:
+        """Everything from the first trial to `result.json`; what was finished before is not done again.
+
+        Returns:
+            The result, and the strategy in its final state.
+
+        Raises:
+            InfeasibleError: no network keeps the budgets as measured.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        priors = {name: self._table(name) for name in ("macs", "params")}
+        strategy = make_strategy(
+            self.strategy, self.space.space, self.budgets, priors=priors, seed=self.seed, options=self.strategy_options
+        )
+        _, max_trials = split_options(self.strategy, self.strategy_options)
+        with self.phases("search", study=self.name) as advance:
+            run_trials(strategy, self.scorer, self.store, study=self.name, max_trials=max_trials, progress=advance)
+        finished = self._finishing.finish(strategy.derive, study=self.name, directory=self.directory)
+        result = self._result(strategy, finished)
+        result.write()
+        return result, strategy
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """Scores proposals with the supernet's weights."""
+        return Scorer(
+            self.space, self.data, teacher=self._largest_of_all, short_recipe=self.short, seed=self.seed
+        )
+
+    @functools.cached_property
+    def _finishing(self) -> Finishing:
+        table = None if self.device is None else self.profilers.latency_table
+        return Finishing(
+            initial=self.scorer.calibrated,
+            deployment=Deployment(self.space, self.device),
+            data=self.data,
+            budgets=self.budgets,
+            margins={} if table is None else {"latency": table.noise_floor},
+            recipe=self.fine_tune,
+            teacher=lambda: self.scorer.calibrated(self._largest_of_all),
+            store=self.store,
+            phases=self.phases,
+            seed=self.seed,
+        )
+
+    @property
+    def _largest_of_all(self) -> Architecture:
+        return self._table("macs").maximum().architecture
+
+    def _table(self, name: str) -> CostTable:
+        cost = self.profilers[name].cost
+        assert isinstance(cost, CostTable)
+        return cost
+
+    def _result(self, strategy: Strategy, finished: Finished) -> SearchResult:
+        derived = finished.attempt.derived
+        architecture = derived.architecture
+        rivals = () if self.rivals == "none" else (self._heaviest_feasible(), self._best_random())
+        return SearchResult(
+            directory=self.directory,
+            architecture=architecture,
+            architecture_string=(
+                self.space.to_string(architecture) if isinstance(self.space, MobileNetV3Space) else None
+            ),
+            budgets=tuple(
+                BudgetResult(
+                    profiler=budget.profiler,
+                    limit=budget.limit,
+                    predicted=budget.cost.value(architecture),
+                    measured=finished.final[budget.profiler].value,
+                    unit=budget.unit,
+                    kept=finished.final[budget.profiler].upper <= budget.limit,
+                )
+                for budget in self.budgets
+            ),
+            certificate=derived.certificate,
+            estimate=strategy.quality(derived) if isinstance(strategy, Certified) else None,
+            note=derived.note,
+            search_accuracy=self.scorer(Proposal(architecture=architecture)).score,
+            test_accuracy=finished.test_accuracy,
+            test_standard_error=finished.test_standard_error,
+            onnx_difference=finished.onnx_difference,
+            num_attempts=finished.attempt.number,
+            fingerprint=None if self.device is None else self.device.runtime.fingerprint,
+            splits={
+                name: SplitResult(num_examples=len(part), sha256=part.sha256)
+                for name, part in self.data.parts.items()
+            },
+            rivals=rivals,
+            seed=self.seed,
+            versions={name: version(name) for name in _VERSIONED} | {"python": platform.python_version()},
+            seconds=self.phases.seconds(self.name),
+        )
+
+    # What simpler searches find, at the same number of full evaluations.
+
+    def _heaviest_feasible(self) -> RivalResult:
+        macs = self._table("macs")
+
+        def derive(budgets: Sequence[Budget]) -> Derived:
+            return Derived(architecture=maximise(macs, budgets).architecture)
+
+        return self._rival("largest-macs-feasible", derive)
+
+    def _best_random(self) -> RivalResult:
+        trials = self.store.trials(self.name)
+        num_trials = max(1, sum(trial.fidelity != "batch" for trial in trials))
+        random = Random(self.space.space, self.budgets, seed=self.seed)
+        study = f"{self.name}/best-of-random"
+        with self.phases("rivals", study=self.name) as advance:
+            run_trials(random, self.scorer, self.store, study=study, max_trials=num_trials, progress=advance)
+        return self._rival(f"best-of-{num_trials}-random-feasible", random.derive)
+
+    def _rival(self, name: str, derive: Callable[[Sequence[Budget]], Derived]) -> RivalResult:
+        finished = None
+        if self.rivals == "train":
+            finished = self._finishing.finish(derive, study=f"{self.name}/{name}", directory=self.directory / name)
+        architecture = (finished.attempt.derived if finished else derive(self.budgets)).architecture
+        return RivalResult(
+            name=name,
+            architecture=architecture,
+            search_accuracy=self.scorer(Proposal(architecture=architecture)).score,
+            predicted={budget.profiler: budget.cost.value(architecture) for budget in self.budgets},
+            measured=None if finished is None else {n: measured.value for n, measured in finished.final.items()},
+            test_accuracy=None if finished is None else finished.test_accuracy,
+        )

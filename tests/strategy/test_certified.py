@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from planted import PlantedEvaluator, best_feasible, budget_at, planted_space, random_table, run
+
+from hwnas.cost import Budget
+from hwnas.errors import ConfigError, InfeasibleError
+from hwnas.strategy import Certified, Outcome, Proposal
+
+SPACE = planted_space(2)
+UTILITY = random_table(SPACE, 1, positive=False)
+LATENCY = random_table(SPACE, 2, positive=True)
+MACS = random_table(SPACE, 3, positive=True)
+
+
+@pytest.mark.parametrize("share", [0.15, 0.4, 0.8])
+def test_finds_the_planted_optimum_with_a_proof(share):
+    budget = budget_at(SPACE, LATENCY, share)
+    strategy = Certified(SPACE, [budget], priors={"macs": MACS}, num_samples=150, seed=0)
+    evaluate = PlantedEvaluator(UTILITY)
+    run(strategy, evaluate)
+    derived = strategy.derive([budget])
+    _, value = best_feasible(SPACE, UTILITY, [budget])
+    assert budget.holds(derived.architecture)
+    assert UTILITY.value(derived.architecture) >= value - 0.75
+    assert derived.certificate.status == "optimal"
+    assert derived.certificate.gap == 0.0
+    assert all(budget.holds(p.architecture) for p in evaluate.proposals if p.fidelity != "batch")
+
+
+def test_certificate_is_of_the_estimated_utility():
+    budget = budget_at(SPACE, LATENCY, 0.5)
+    strategy = Certified(SPACE, [budget], num_samples=60, seed=1)
+    run(strategy, PlantedEvaluator(UTILITY))
+    derived = strategy.derive([budget])
+    _, best = best_feasible(SPACE, strategy.utility().table, [budget])
+    assert derived.certificate.objective == pytest.approx(best)
+
+
+def test_quality_says_how_good_the_estimate_is():
+    budget = budget_at(SPACE, LATENCY, 0.5)
+    strategy = Certified(SPACE, [budget], priors={"macs": MACS}, num_samples=200, num_held_out=30, seed=0)
+    run(strategy, PlantedEvaluator(UTILITY, noise=0.2))
+    quality = strategy.quality(strategy.derive([budget]))
+    assert quality.kendall_tau > 0.8
+    assert 0.0 < quality.kendall_tau_standard_error < 0.2
+    assert set(quality.kendall_tau_of_priors) == {"macs"}
+    assert 0.0 <= quality.probability_best <= 1.0
+    assert 0.0 < quality.standard_error < 5.0
+
+
+def test_same_seed_same_proposals_and_replay_restores_the_state():
+    budget = budget_at(SPACE, LATENCY, 0.5)
+    first, second = PlantedEvaluator(UTILITY), PlantedEvaluator(UTILITY)
+    run(Certified(SPACE, [budget], num_samples=30, num_finalists=3, seed=7), first)
+    half = len(first.proposals) // 2
+    run(Certified(SPACE, [budget], num_samples=30, num_finalists=3, seed=7), second, max_trials=half)
+    resumed, rest = Certified(SPACE, [budget], num_samples=30, num_finalists=3, seed=7), PlantedEvaluator(UTILITY)
+    run(resumed, PlantedEvaluator(UTILITY), max_trials=half)
+    run(resumed, rest)
+    assert second.proposals + rest.proposals == first.proposals
+
+
+def test_finalists_contain_the_feasible_network_with_the_most_macs():
+    budget = budget_at(SPACE, LATENCY, 0.5)
+    evaluate = PlantedEvaluator(UTILITY)
+    run(Certified(SPACE, [budget], priors={"macs": MACS}, num_samples=30, num_finalists=3, seed=0), evaluate)
+    trained = [p.architecture for p in evaluate.proposals if p.fidelity == "trained"]
+    heaviest, _ = best_feasible(SPACE, MACS, [budget])
+    assert len(trained) == 3
+    assert MACS.value(heaviest) == pytest.approx(max(MACS.value(a) for a in trained))
+
+
+def test_an_evaluated_architecture_that_is_better_beyond_doubt_is_handed_on():
+    budget = budget_at(SPACE, LATENCY, 0.5)
+    strategy = Certified(SPACE, [budget], num_samples=60, seed=0)
+    run(strategy, PlantedEvaluator(UTILITY))
+    optimum = strategy.derive([budget])
+    assert optimum.note == ""
+    rng = np.random.default_rng(0)
+    other = next(a for a in SPACE.enumerate() if budget.holds(a) and a != optimum.architecture)
+    right = rng.uniform(size=1000) < 0.5
+    better = right | (rng.uniform(size=1000) < 0.2)
+    for architecture, correct in ((optimum.architecture, right), (other, better)):
+        strategy.tell(
+            Proposal(architecture=architecture, fidelity="trained"),
+            Outcome(score=float(correct.mean()), loss=0.0, correct=correct),
+        )
+    derived = strategy.derive([budget])
+    assert derived.architecture == other
+    assert derived.runner_up == optimum.architecture
+    assert "rank 2 of 2" in derived.note
+
+
+def test_tighter_budgets_are_kept():
+    budget = budget_at(SPACE, LATENCY, 0.6)
+    strategy = Certified(SPACE, [budget], num_samples=40, seed=0)
+    run(strategy, PlantedEvaluator(UTILITY))
+    for share in (0.4, 0.2, 0.0):
+        tighter = budget_at(SPACE, LATENCY, share)
+        assert tighter.holds(strategy.derive([tighter]).architecture)
+
+
+def test_infeasible_budgets_are_named():
+    impossible = Budget("latency", LATENCY.minimum().value * 0.9, "ms", LATENCY)
+    with pytest.raises(InfeasibleError, match="latency") as caught:
+        Certified(SPACE, [impossible], num_samples=10).ask()
+    assert caught.value.least["latency"] == pytest.approx(LATENCY.minimum().value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("num_samples", 7), ("num_held_out", 3), ("num_candidates", 0), ("max_rounds", 0), ("num_finalists", -1)],
+)
+def test_numbers_out_of_range(option, value):
+    with pytest.raises(ConfigError, match=f"`{option}` must be at least"):
+        Certified(SPACE, **{option: value})

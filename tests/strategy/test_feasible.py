@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from planted import budget_at, planted_space, random_table
+
+from hwnas.cost import Budget
+from hwnas.errors import InfeasibleError
+from hwnas.strategy.feasible import relative_costs, repair, sample_feasible
+
+SPACE = planted_space(2)
+LATENCY = random_table(SPACE, 2, positive=True)
+
+
+def test_rejection_is_uniform_over_the_feasible_ones():
+    budget = budget_at(SPACE, LATENCY, 0.3)
+    num_feasible = sum(budget.holds(a) for a in SPACE.enumerate())
+    drawn = sample_feasible(SPACE, [budget], 4000, np.random.default_rng(0))
+    counts = np.unique([a.uid for a in drawn], return_counts=True)[1]
+    assert all(budget.holds(a) for a in drawn)
+    expected = 4000 / num_feasible
+    chi2 = float(((counts - expected) ** 2 / expected).sum() + (num_feasible - len(counts)) * expected)
+    assert abs(chi2 - num_feasible) < 5 * np.sqrt(2 * num_feasible)
+
+
+def test_rare_feasible_architectures_are_found_by_repair():
+    space = planted_space(6)
+    latency = random_table(space, 2, positive=True)
+    budget = Budget("latency", latency.minimum().value + 0.5, "ms", latency)
+    drawn = sample_feasible(space, [budget], 5, np.random.default_rng(0))
+    assert len(drawn) == 5
+    assert all(budget.holds(a) for a in drawn)
+
+
+def test_repair_changes_as_few_choices_as_possible():
+    budget = budget_at(SPACE, LATENCY, 0.3)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        wanted = SPACE.sample(rng)
+        repaired = repair(SPACE, wanted, [budget])
+
+        def agreement(other, wanted=wanted):
+            return sum(wanted.get(name) == option for name, option in other.items())
+
+        assert agreement(repaired) == max(agreement(a) for a in SPACE.enumerate() if budget.holds(a))
+
+
+def test_infeasible():
+    budget = Budget("latency", LATENCY.minimum().value * 0.5, "ms", LATENCY)
+    with pytest.raises(InfeasibleError, match="latency"):
+        sample_feasible(SPACE, [budget], 1, np.random.default_rng(0))
+
+
+def test_relative_costs_without_budgets_are_zero():
+    assert relative_costs(SPACE.sample_codes(3, np.random.default_rng(0)), ()).tolist() == [0.0, 0.0, 0.0]
