@@ -5,6 +5,7 @@
     max_table      MaxTable: the maximum over rows (peak memory)
     extremes       the smallest and the largest cost (elimination: how)
     latency_table  LatencyTable: measured milliseconds of every block
+    guarded        from quantities under guards (the traced pass) to a table; block_sum, latency_cost
     budget         Budget: a hard upper bound; parse_budget reads "latency<=5ms"
     quantity       numbers with units, read and written
 
@@ -13,6 +14,7 @@ Nothing here looks inside a network, and nothing imports torch.
 
 from hwnas.cost.budget import Budget, BudgetRequest, parse_budget
 from hwnas.cost.extremes import Extreme
+from hwnas.cost.guarded import block_sum, guarded_sum, latency_cost
 from hwnas.cost.latency_table import Calibration, LatencyTable
 from hwnas.cost.max_table import MaxTable
 from hwnas.cost.quantity import STANDARD_UNITS, format_quantity
@@ -29,6 +31,9 @@ __all__ = [
     "LatencyTable",
     "MaxTable",
     "Term",
+    "block_sum",
     "format_quantity",
+    "guarded_sum",
+    "latency_cost",
     "parse_budget",
 ]
