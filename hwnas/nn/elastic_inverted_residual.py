@@ -11,27 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
 
 from timm.layers import make_divisible
 from timm.models._efficientnet_blocks import InvertedResidual, SqueezeExcite
 from timm.models._efficientnet_builder import round_channels
-from torch import Tensor, nn
+from torch import nn
 
 from hwnas.errors import SpaceError
-from hwnas.nn.argument import Argument, Elastic, Slot
-from hwnas.nn.choice_module import ChoiceModule
+from hwnas.nn.argument import Argument, Elastic
+from hwnas.nn.elastic_layer import ElasticLayer, is_positive
+from hwnas.nn.slicing import centre, leading, shallow_copy
 from hwnas.space import Option
 
-__all__ = ["ElasticInvertedResidual"]
+__all__ = ["SQUEEZE_EXCITE", "ElasticInvertedResidual"]
 
-_SQUEEZE_EXCITE = partial(SqueezeExcite, gate_layer="hard_sigmoid", force_act_layer=nn.ReLU, rd_round_fn=round_channels)
+SQUEEZE_EXCITE = partial(SqueezeExcite, gate_layer="hard_sigmoid", force_act_layer=nn.ReLU, rd_round_fn=round_channels)
+"""timm's squeeze-excite with the settings of MobileNetV3."""
+
 _IDENTITY = nn.Identity()
 
-M = TypeVar("M", bound=nn.Module)
 
-
-class ElasticInvertedResidual(ChoiceModule):
+class ElasticInvertedResidual(ElasticLayer):
     """timm's `InvertedResidual` with elastic arguments; the smaller blocks are slices of the largest.
 
     A width takes the first channels, a smaller kernel the centre of the larger one. Squeeze-excite has its own weights,
@@ -74,14 +74,14 @@ class ElasticInvertedResidual(ChoiceModule):
             SpaceError: a value out of range.
         """
         super().__init__()
-        self._arguments: dict[str, Argument[Any]] = {
-            "in_channels": Argument("in_channels", in_channels, check=_is_width, expected="a positive integer"),
-            "out_channels": Argument("out_channels", out_channels, check=_is_width, expected="a positive integer"),
+        self._arguments = {
+            "in_channels": Argument("in_channels", in_channels, check=is_positive, expected="a positive integer"),
+            "out_channels": Argument("out_channels", out_channels, check=is_positive, expected="a positive integer"),
             "kernel_size": Argument("kernel_size", kernel_size, check=_is_kernel, expected="a positive odd integer"),
-            "expansion": Argument("expansion", expansion, check=_is_positive, expected="a positive number"),
+            "expansion": Argument("expansion", expansion, check=_is_above_0, expected="a positive number"),
             "squeeze_excite": Argument("squeeze_excite", squeeze_excite, check=_is_ratio, expected="between 0 and 1"),
         }
-        if not _is_width(stride):
+        if not is_positive(stride):
             raise SpaceError(f"`stride` must be a positive integer; got {stride!r}.")
         largest = {name: max(argument.values) for name, argument in self._arguments.items()}
         ratio = largest["squeeze_excite"]
@@ -93,106 +93,96 @@ class ElasticInvertedResidual(ChoiceModule):
             stride=stride,
             exp_ratio=largest["expansion"],
             act_layer=activation,
-            se_layer=partial(_SQUEEZE_EXCITE, rd_ratio=ratio) if ratio else None,
+            se_layer=partial(SQUEEZE_EXCITE, rd_ratio=ratio) if ratio else None,
             drop_path_rate=drop_path_rate,
         )
-
-    def slots(self) -> tuple[Slot, ...]:
-        """One slot for each argument that varies."""
-        return tuple(argument.slot for argument in self._arguments.values() if argument.slot is not None)
 
     def select(self, options: Mapping[str, Option], view: Callable[[nn.Module], nn.Module]) -> nn.Module:
         """timm's block of the chosen sizes; its tensors are slices of this one's."""
         values = {name: argument.value(options) for name, argument in self._arguments.items()}
-        in_channels, out_channels = values["in_channels"], values["out_channels"]
-        inner = int(make_divisible(in_channels * values["expansion"]))
-        largest = self.block
+        num_in, num_out = values["in_channels"], values["out_channels"]
+        inner = int(make_divisible(num_in * values["expansion"]))
+        block = self.block
         if values["squeeze_excite"]:
-            reduced = int(round_channels(inner * values["squeeze_excite"]))
-            se = _copied(
-                largest.se,
-                modules={
-                    "conv_reduce": _convolution(largest.se.conv_reduce, inner, reduced),
-                    "conv_expand": _convolution(largest.se.conv_expand, reduced, inner),
-                },
-            )
+            se = _squeeze_excite(block.se, inner, int(round_channels(inner * values["squeeze_excite"])))
         else:
-            se = _copied(_IDENTITY, training=self.training)
-        return _copied(
-            largest,
-            modules={
-                "conv_pw": _convolution(largest.conv_pw, in_channels, inner),
-                "bn1": _batch_norm(largest.bn1, inner),
-                "conv_dw": _depthwise(largest.conv_dw, inner, values["kernel_size"]),
-                "bn2": _batch_norm(largest.bn2, inner),
-                "se": se,
-                "conv_pwl": _convolution(largest.conv_pwl, inner, out_channels),
-                "bn3": _batch_norm(largest.bn3, out_channels),
-            },
-            has_skip=self._stride == 1 and in_channels == out_channels,
+            se = shallow_copy(_IDENTITY, nn.Identity, training=self.training)
+        children: dict[str, nn.Module] = {
+            "conv_pw": _pointwise(block.conv_pw, num_in, inner),
+            "bn1": _batch_norm(block.bn1, inner),
+            "conv_dw": _depthwise(block.conv_dw, inner, values["kernel_size"]),
+            "bn2": _batch_norm(block.bn2, inner),
+            "se": se,
+            "conv_pwl": _pointwise(block.conv_pwl, inner, num_out),
+            "bn3": _batch_norm(block.bn3, num_out),
+        }
+        has_skip = self._stride == 1 and num_in == num_out
+        selected: nn.Module = shallow_copy(
+            block, InvertedResidual, has_skip=has_skip, _modules={**block._modules, **children}
         )
+        return selected
 
 
-def _copied(module: M, *, modules: Mapping[str, nn.Module] | None = None, **attributes: object) -> M:
-    """A copy of a module that shares its tensors, with other children and attributes; some 2 us."""
-    copy = object.__new__(type(module))
-    copy.__dict__.update(module.__dict__)
-    if modules is not None:
-        copy.__dict__["_modules"] = {**module._modules, **modules}
-    copy.__dict__.update(attributes)
-    return copy
-
-
-def _convolution(layer: nn.Conv2d, in_channels: int, out_channels: int) -> nn.Conv2d:
+def _pointwise(layer: nn.Conv2d, num_in: int, num_out: int) -> nn.Conv2d:
     """The first channels of a 1x1 convolution."""
-    if (in_channels, out_channels) == (layer.in_channels, layer.out_channels):
-        return layer
-    sliced = _copied(
-        layer, in_channels=in_channels, out_channels=out_channels, weight=layer.weight[:out_channels, :in_channels]
+    return shallow_copy(
+        layer,
+        nn.Conv2d,
+        in_channels=num_in,
+        out_channels=num_out,
+        weight=leading(layer.weight, num_out, num_in),
+        bias=None if layer.bias is None else leading(layer.bias, num_out),
     )
-    if layer.bias is not None:
-        sliced.__dict__["bias"] = layer.bias[:out_channels]
-    return sliced
 
 
 def _depthwise(layer: nn.Conv2d, channels: int, kernel: int) -> nn.Conv2d:
     """The first channels of a depthwise convolution, and the centre of its kernel."""
-    if (channels, kernel) == (layer.out_channels, layer.kernel_size[0]):
-        return layer
-    edge = (layer.kernel_size[0] - kernel) // 2
-    return _copied(
+    return shallow_copy(
         layer,
-        weight=layer.weight[:channels, :, edge : edge + kernel, edge : edge + kernel],
+        nn.Conv2d,
         in_channels=channels,
         out_channels=channels,
         groups=channels,
         kernel_size=(kernel, kernel),
         padding=(kernel // 2, kernel // 2),
+        _reversed_padding_repeated_twice=[kernel // 2] * 4,
+        weight=centre(leading(layer.weight, channels), (kernel, kernel)),
     )
+
+
+def _squeeze_excite(layer: SqueezeExcite, channels: int, reduced: int) -> nn.Module:
+    """The first channels of squeeze-excite, outside and inside."""
+    children = {
+        "conv_reduce": _pointwise(layer.conv_reduce, channels, reduced),
+        "conv_expand": _pointwise(layer.conv_expand, reduced, channels),
+    }
+    sliced: nn.Module = shallow_copy(layer, SqueezeExcite, _modules={**layer._modules, **children})
+    return sliced
 
 
 def _batch_norm(layer: nn.BatchNorm2d, channels: int) -> nn.BatchNorm2d:
-    """The first channels of a batch norm; its running statistics are written through."""
+    """The first channels of a batch norm (and timm's activation in it); its statistics are written through."""
     if channels == layer.num_features:
         return layer
     buffers = {
-        name: buffer[:channels] if isinstance(buffer, Tensor) and buffer.dim() else buffer
+        name: leading(buffer, channels) if buffer is not None and buffer.dim() else buffer
         for name, buffer in layer._buffers.items()
     }
-    return _copied(
-        layer, weight=layer.weight[:channels], bias=layer.bias[:channels], num_features=channels, _buffers=buffers
+    return shallow_copy(
+        layer,
+        type(layer),
+        num_features=channels,
+        _buffers=buffers,
+        weight=leading(layer.weight, channels),
+        bias=leading(layer.bias, channels),
     )
-
-
-def _is_width(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _is_kernel(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0 and value % 2 == 1
 
 
-def _is_positive(value: object) -> bool:
+def _is_above_0(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 

@@ -27,17 +27,16 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
 from timm.layers import get_act_layer
-from timm.models._efficientnet_blocks import SqueezeExcite
-from timm.models._efficientnet_builder import decode_arch_def, round_channels
+from timm.models._efficientnet_builder import decode_arch_def
 from timm.models.mobilenetv3 import MobileNetV3
 from torch import nn
 
 from hwnas.errors import ArchitectureError
+from hwnas.nn.elastic_inverted_residual import SQUEEZE_EXCITE
 
 __all__ = ["ACTIVATIONS", "Activation", "BlockSpec", "BlockType", "Stages", "build", "format", "parse"]
 
@@ -226,7 +225,7 @@ def build(
         num_features=head_channels,
         norm_layer=nn.BatchNorm2d,
         act_layer=get_act_layer(ACTIVATIONS[activation]),
-        se_layer=partial(SqueezeExcite, gate_layer="hard_sigmoid", force_act_layer=nn.ReLU, rd_round_fn=round_channels),
+        se_layer=SQUEEZE_EXCITE,
         drop_rate=drop_rate,
         drop_path_rate=drop_path_rate,
     )

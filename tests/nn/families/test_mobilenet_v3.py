@@ -198,3 +198,10 @@ def test_only_this_family_has_strings() -> None:
 def test_a_wrong_option_is_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         mobilenet_v3(**options)  # type: ignore[arg-type]
+
+
+def test_a_space_on_the_meta_device_is_frozen_there() -> None:
+    with torch.device("meta"):
+        space = mobilenet_v3()
+    frozen = space.freeze(from_string(space, PUBLISHED[0].string))
+    assert counts(frozen, 224) == (PUBLISHED[0].params, PUBLISHED[0].macs)
