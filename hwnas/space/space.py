@@ -69,7 +69,7 @@ class Space:
                 try:
                     codes = frozenset(self.choices[position].index(option) for option in part.options)
                 except ArchitectureError as error:
-                    raise SpaceError(f"The condition of {choice.name!r} can never hold: {error}") from None
+                    raise SpaceError(f"The condition of {choice.name!r} names what is not there: {error}") from None
                 literals.append((position, codes))
             conjunctions.append(frozenset(literals))
         return frozenset(conjunctions)
