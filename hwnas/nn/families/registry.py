@@ -55,7 +55,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 widths=(16, 32, 64),
                 strides=(2, 2, 1),
                 depths=(1, 2, 3),
-                expansions=(2, 4, 6),
+                expansions=(2.0, 4.0, 6.0),
                 activations=("re", "hs", "hs"),
                 stem_channels=8,
                 first_channels=8,
@@ -73,7 +73,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 widths=(16, 24),
                 strides=(2, 1),
                 depths=(1, 2, 3),
-                expansions=(2, 3, 4),
+                expansions=(2.0, 3.0, 4.0),
                 activations=("re", "hs"),
                 stem_channels=8,
                 stem_stride=1,
@@ -101,12 +101,18 @@ def family(name: str, **options: object) -> ModelSpace:
         raise SpaceError(
             f"unknown space {name!r}; known: {', '.join(FAMILIES)}, or 'file.py:factory' for a space of your own"
         )
-    unknown = [option for option in options if option not in FAMILIES[name].options]
+    defaults = FAMILIES[name].options
+    unknown = [option for option in options if option not in defaults]
     if unknown:
         raise SpaceError(
-            f"unknown option {', '.join(map(repr, unknown))} of space {name!r}; "
-            f"known: {', '.join(FAMILIES[name].options)}"
+            f"unknown option {', '.join(map(repr, unknown))} of space {name!r}; known: {', '.join(defaults)}"
         )
+    for option, value in options.items():
+        if not _is_like(value, defaults[option]):
+            raise SpaceError(
+                f"option {option!r} of space {name!r} must be of the kind of its default, {defaults[option]!r}; "
+                f"got {value!r}"
+            )
     return FAMILIES[name].factory(**options)
 
 
@@ -142,6 +148,15 @@ def load_space(reference: str, **options: object) -> ModelSpace:
         f"{reference}: the factory must return a ModelSpace, or a module and its example inputs; "
         f"got {type(made).__name__}"
     )
+
+
+def _is_like(value: object, default: object) -> bool:
+    """Whether a value is of the default's kind; a list stands for a tuple, an integer for a float."""
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple) and all(_is_like(entry, default[0]) for entry in value)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)
 
 
 def _execute(path: Path) -> ModuleType:

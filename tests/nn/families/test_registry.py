@@ -69,6 +69,25 @@ def test_an_unknown_name_or_option_lists_the_known_ones() -> None:
         family("mobilenet_v3_8", width=3)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"widths": 24}, r"option 'widths' of space .* must be of the kind of its default, \(16, 24\); got 24"),
+        ({"widths": [16, 24.0]}, r"option 'widths' .* got \[16, 24.0\]"),
+        ({"num_classes": True}, "option 'num_classes' .* default, 10; got True"),
+        ({"drop_rate": "0.1"}, r"option 'drop_rate' .* default, 0.0; got '0.1'"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(SpaceError, match=message):
+        family("mobilenet_v3_8", **options)
+
+
+def test_a_list_and_an_integer_will_do() -> None:
+    space = family("mobilenet_v3_8", widths=[16, 32], expansions=[2, 3.5], drop_rate=0)
+    assert space.space.choice("stage1.block1").options[-1] == "k5_e3.5_se0.25"
+
+
 def test_a_space_by_name_or_from_a_file(own: Path) -> None:
     assert load_space("mobilenet_v3_8", num_classes=4).space.size == family("mobilenet_v3_8").space.size
     space = load_space(f"{own}:space", width=7)
