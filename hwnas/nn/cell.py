@@ -35,9 +35,9 @@ class Cell(ChoiceModule):
 
     It is called with its predecessors as positional arguments, `cell(a, b)`; they are the nodes 0 ... p-1. For
     operation k of node i there are an `InputChoice` among the nodes before, `input_<i>_<k>` (none if only one node
-    comes before), and a `LayerChoice`, `op_<i>_<k>`; labelled, `<label>/input_<i>_<k>` and `<label>/op_<i>_<k>`, so that
-    cells with one label are alike. The output is the concatenation of nodes. Frozen, it is a `torch.fx.GraphModule`
-    with the chosen operations in it.
+    comes before), and a `LayerChoice`, `op_<i>_<k>`. Labelled, they are `<label>/input_<i>_<k>` and
+    `<label>/op_<i>_<k>`, so that cells with one label are alike. The output is the concatenation of nodes. Frozen, it
+    is a `torch.fx.GraphModule` with the chosen operations in it.
     """
 
     def __init__(

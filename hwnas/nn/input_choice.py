@@ -14,6 +14,7 @@ from torch import fx, nn
 from hwnas.errors import SpaceError
 from hwnas.nn.argument import Slot
 from hwnas.nn.choice_module import ChoiceModule
+from hwnas.nn.slicing import shallow_copy
 from hwnas.space import Option
 
 __all__ = ["InputChoice", "Reduction"]
@@ -94,7 +95,8 @@ class InputChoice(ChoiceModule):
         else:
             option = options[""]
             chosen = option if isinstance(option, tuple) else (int(option),)
-        return reducer(chosen, "sum" if self.n_chosen == 1 else self.reduction)
+        program = reducer(chosen, "sum" if self.n_chosen == 1 else self.reduction)
+        return shallow_copy(program, type(program), training=self.training)
 
 
 @functools.lru_cache(maxsize=4096)
