@@ -197,14 +197,15 @@ class DatasetPart:
 
     def batch(self, indices: Indices, *, seed: Sequence[int] | None = None) -> Batch:
         """The images at `indices` of this part; see `Part`."""
-        rows = [int(row) for row in self._indices[indices]]
+        rows = self._indices[indices].tolist()
         if seed is None:
-            items = [self._dataset[row] for row in rows]
+            items = [_item(self._dataset, row) for row in rows]
         else:
             with _global_generators(seed):
-                items = [self._augmented[row] for row in rows]
+                items = [_item(self._augmented, row) for row in rows]
+        num_inputs = len(items[0]) - 1
         try:
-            inputs = tuple(default_collate([_input(item, position) for item in items]) for position in _inputs(items))
+            inputs = tuple(default_collate([item[k] for item in items]) for k in range(num_inputs))
         except (RuntimeError, TypeError) as error:
             raise DataError(
                 f"Items of {type(self._dataset).__name__} do not stack into a batch ({error}); all items must be "
@@ -213,13 +214,11 @@ class DatasetPart:
         return Batch(inputs=inputs, labels=self.labels[torch.from_numpy(indices)])
 
 
-def _inputs(items: Sequence[Any]) -> range:
-    """The positions of the inputs in an item (all but the last, the label)."""
-    return range(len(items[0]) - 1)
-
-
-def _input(item: Any, position: int) -> Any:
-    return item[position]
+def _item(dataset: torch.utils.data.Dataset[Any], row: int) -> Any:
+    try:
+        return dataset[row]
+    except OSError as error:
+        raise DataError(f"Item {row} of the data cannot be read ({error}). Replace the file or remove it.") from error
 
 
 def _indices_bytes(indices: Indices) -> bytes:

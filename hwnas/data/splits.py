@@ -196,12 +196,17 @@ def _labels(dataset: Dataset[Any], *, what: str) -> Tensor:
     """The labels: the last tensor, the attribute `targets` (torchvision's name), or the last entry of every item."""
     if not hasattr(dataset, "__len__") or len(dataset) == 0:
         raise DataError(f"{what} must have a length of at least 1; {type(dataset).__name__} has none.")
-    if isinstance(dataset, TensorDataset):
-        found = dataset.tensors[-1]
-    elif hasattr(dataset, "targets"):
-        found = torch.as_tensor(dataset.targets)
-    else:
-        found = torch.as_tensor([dataset[i][-1] for i in range(len(dataset))])
+    try:
+        if isinstance(dataset, TensorDataset):
+            found = dataset.tensors[-1]
+        elif hasattr(dataset, "targets"):
+            found = torch.as_tensor(dataset.targets)
+        else:
+            found = torch.as_tensor([dataset[i][-1] for i in range(len(dataset))])
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(
+            f"Labels of {what} cannot be read ({error}); the last entry of every item must be an integer."
+        ) from error
     if found.ndim != 1 or len(found) != len(dataset) or found.is_floating_point() or found.dtype == torch.bool:
         raise DataError(
             f"Labels of {what} must be one integer an item; got {found.dtype} of the shape {tuple(found.shape)} for "
