@@ -114,6 +114,7 @@ def train(
 
     memory_format = torch.channels_last if recipe.channels_last else torch.preserve_format
     model.to(device=processes.device, memory_format=memory_format)  # type: ignore[call-overload]
+    parameters = list(model.parameters())
     optimizer = recipe.make_optimizer(model)
     schedule = recipe.make_schedule(optimizer, num_steps=num_steps)
     start, loss_sum = 0, 0.0
@@ -138,8 +139,8 @@ def train(
             if not math.isfinite(loss):
                 raise _diverged(f"the loss is {loss}", step, recipe, directory)
             if recipe.gradient_clip is not None:
-                processes.clip_gradient(model, recipe.gradient_clip)
-            with unused_kept(model, optimizer):
+                processes.clip_gradient(parameters, recipe.gradient_clip)
+            with unused_kept(parameters, optimizer):
                 stepper.step()
 
             loss_sum = loss if step % steps_per_epoch == 0 else loss_sum + loss

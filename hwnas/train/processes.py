@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -48,9 +49,9 @@ class Processes:
         """Add the loss's gradient to the parameters', averaged over the processes."""
         self._accelerator.backward(loss)
 
-    def clip_gradient(self, model: nn.Module, norm: float) -> None:
+    def clip_gradient(self, parameters: Sequence[nn.Parameter], norm: float) -> None:
         """Scale the gradient down to `norm` where it is longer."""
-        self._accelerator.clip_grad_norm_(model.parameters(), norm)
+        self._accelerator.clip_grad_norm_(parameters, norm)
 
     def mean(self, value: Tensor) -> float:
         """The mean over the processes; NaN in one of them is NaN in all."""

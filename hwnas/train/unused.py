@@ -7,7 +7,7 @@ the rest decay and coast on its momentum.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,26 +17,25 @@ __all__ = ["unused_kept"]
 
 @contextlib.contextmanager
 @torch.no_grad()
-def unused_kept(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+def unused_kept(parameters: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """Around an optimiser step: entries whose gradient is exactly zero keep their value and their momentum.
 
     (Those of a used slice whose gradient happens to be zero, as behind a dead ReLU, keep theirs too.)
     """
+    masks = [(parameter, parameter.grad == 0) for parameter in parameters if parameter.grad is not None]
+    partly = torch.stack([unused.any() for _, unused in masks]).tolist() if masks else []
     kept: list[tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]] = []
-    for parameter in model.parameters():
-        if parameter.grad is not None:
-            unused = parameter.grad == 0
-            if bool(unused.any()):
-                state = optimizer.state.get(parameter, {})
-                before = {key: value.clone() for key, value in state.items() if _is_like(value, parameter)}
-                kept.append((parameter, unused, parameter.clone(), before))
+    for (parameter, unused), is_partly in zip(masks, partly, strict=True):
+        if is_partly:
+            state = optimizer.state.get(parameter, {})
+            before = {key: value.clone() for key, value in state.items() if _is_like(value, parameter)}
+            kept.append((parameter, unused, parameter.clone(), before))
     yield
-    changed: Tensor
     for changed, unused, value, before in kept:
-        changed.copy_(torch.where(unused, value, changed))
+        torch.where(unused, value, changed, out=changed)
         for key, now in optimizer.state[changed].items():
             if _is_like(now, changed):
-                now.copy_(torch.where(unused, before.get(key, torch.zeros_like(now)), now))
+                torch.where(unused, before[key] if key in before else torch.zeros_like(now), now, out=now)
 
 
 def _is_like(value: object, parameter: Tensor) -> bool:
