@@ -22,14 +22,27 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.space import Requirement, Space
+from hwnas.space import Space
 
-__all__ = ["MAX_CELLS", "Bucket", "Factor", "FactorGraph", "Semiring", "eliminate", "elimination_order", "join"]
+__all__ = [
+    "MAX_CELLS",
+    "Bucket",
+    "Factor",
+    "FactorGraph",
+    "Semiring",
+    "clauses_of",
+    "eliminate",
+    "elimination_order",
+    "join",
+]
 
 MAX_CELLS = 5_000_000
 """The largest joint table, in cells, that elimination builds (40 MB)."""
 
 _MAX_CONDITION_CELLS = 1024
+
+CodedLiteral = tuple[int, tuple[int, ...]]
+"""The position of a choice, and the codes of the options that fulfil a requirement on it."""
 
 Semiring = Literal["sum", "max"]
 """How factors combine before a variable is minimised away: added, or the largest of them."""
@@ -92,16 +105,15 @@ class FactorGraph:
         self.num_choices = len(space.choices)
         self._sizes = [choice.num_options + 1 for choice in space.choices]
         self._allowed: list[Factor] = []
-        for position, choice in enumerate(space.choices):
-            active = np.ones(choice.num_options + 1, dtype=bool)
-            active[-1] = False
-            if not choice.condition:
+        for position in range(self.num_choices):
+            active = np.arange(self._sizes[position]) < self._sizes[position] - 1
+            clauses = clauses_of(space, position)
+            if not clauses:
                 self._allowed.append(Factor(scope=(position,), values=active))
                 continue
-            clauses = [self._fold(np.logical_and, [self._literal(r) for r in clause]) for clause in choice.condition]
-            holds = self._fold(np.logical_or, clauses)
-            scope = (*holds.scope, position)  # a condition names earlier choices only, but auxiliaries come last
-            self._allowed.append(Factor.over(scope, holds.values[..., None] == active))
+            conjunctions = [self._fold(np.logical_and, map(self._literal, clause)) for clause in clauses]
+            holds = self._fold(np.logical_or, conjunctions)
+            self._allowed.append(Factor.over((*holds.scope, position), holds.values[..., None] == active))
         self.sizes = tuple(self._sizes)
         self.allowed = tuple(self._allowed)
 
@@ -115,13 +127,11 @@ class FactorGraph:
         codes[codes == np.array(self.sizes[: self.num_choices]) - 1] = -1
         return codes
 
-    def _literal(self, requirement: Requirement) -> Factor:
-        choice = self.space.choice(requirement.choice)
-        holds = np.zeros(choice.num_options + 1, dtype=bool)
-        holds[[choice.index(option) for option in requirement.options]] = True
-        return Factor(scope=(self.space.position(choice.name),), values=holds)
+    def _literal(self, literal: CodedLiteral) -> Factor:
+        position, codes = literal
+        return Factor(scope=(position,), values=np.isin(np.arange(self._sizes[position]), codes))
 
-    def _fold(self, operator: np.ufunc, parts: list[Factor]) -> Factor:
+    def _fold(self, operator: np.ufunc, parts: Iterable[Factor]) -> Factor:
         return functools.reduce(lambda left, right: self._named(join(operator, (left, right))), parts)
 
     def _named(self, factor: Factor) -> Factor:
@@ -133,6 +143,14 @@ class FactorGraph:
         truth = np.array([False, True])
         self._allowed.append(Factor(scope=(*factor.scope, variable), values=factor.values[..., None] == truth))
         return Factor(scope=(variable,), values=truth)
+
+
+def clauses_of(space: Space, position: int) -> list[list[CodedLiteral]]:
+    """The condition of a choice, an OR of ANDs of literals in one fixed order; empty if it always holds."""
+    condition = space.coded_conditions[position]
+    if frozenset() in condition:
+        return []
+    return sorted(sorted((place, tuple(sorted(codes))) for place, codes in clause) for clause in condition)
 
 
 def join(operator: np.ufunc, factors: Sequence[Factor]) -> Factor:

@@ -1,1 +1,18 @@
-"""To be written."""
+"""The best architectures of a space under hard budgets, with proofs.
+
+    maximise    the best one, and the k best
+    pareto      the whole front of utility and one cost, by merging Pareto sets
+    solution    what is handed back: architecture, costs, certificate
+    problem     a utility and its budgets as masks and linear rows
+    search      how the k best are found and proven
+    beam        ... under a Lagrangian bound
+    program     ... as a mixed-integer linear program for HiGHS
+    infeasible  why no architecture keeps the budgets, and what could be achieved
+
+Nothing here looks inside a network, and nothing imports torch.
+"""
+
+from hwnas.solve.maximise import k_best, maximise
+from hwnas.solve.solution import Certificate, Solution
+
+__all__ = ["Certificate", "Solution", "k_best", "maximise"]

@@ -1,0 +1,99 @@
+"""Best-first search under a Lagrangian bound, with a proof of what it has not seen.
+
+The budgets are priced into the objective: for multipliers `lambda >= 0`
+
+    L(a) = utility(a) + sum_i lambda_i (limit_i - cost_i(a))  >=  utility(a)  for every a within budget.
+
+L is a sum of small tables, so variable elimination gives its exact maximum, and for every partial
+architecture the exact maximum over its completions. Deciding the variables in reverse order of
+elimination, an option costs the *regret* by which that maximum falls. The beam keeps the partial
+architectures of least regret; the least regret that it ever dropped bounds everything it never saw.
+Where the k-th best architecture found is no worse than this bound, the k best are proven.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.cost.elimination import MAX_CELLS, Bucket, Factor, eliminate, elimination_order
+from hwnas.solve.problem import Problem
+
+__all__ = ["Beam"]
+
+
+class Beam:
+    """The compiled bound of a problem.
+
+    Attributes:
+        bound: the Lagrangian bound on the utility of every architecture within the budgets; -inf
+            where masks alone leave no architecture.
+        tolerance: rounding errors of the bound.
+    """
+
+    def __init__(self, problem: Problem, bound: float, buckets: list[Bucket], tolerance: float) -> None:
+        """See `build`."""
+        self._problem = problem
+        self._buckets = buckets
+        self.bound = bound
+        self.tolerance = tolerance
+
+    @classmethod
+    def build(cls, problem: Problem, multipliers: npt.NDArray[np.float64]) -> Beam | None:
+        """The beam of a problem.
+
+        Args:
+            problem: utility and budgets.
+            multipliers: for each of the problem's rows, at least 0, in utility per unit of cost.
+
+        Returns:
+            None where the tables are coupled too tightly to be eliminated.
+        """
+        factors = [Factor(scope=factor.scope, values=-factor.values) for factor in problem.objective]
+        constant = problem.utility.constant
+        for row, multiplier in zip(problem.rows, multipliers.tolist(), strict=True):
+            if multiplier > 0:
+                constant += multiplier * row.limit
+                factors += [Factor(scope=f.scope, values=multiplier * f.values) for f in row.factors]
+        magnitude = abs(constant) + sum(float(np.abs(factor.values).max()) for factor in factors)
+        factors += [Factor(scope=mask.scope, values=np.where(mask.values, 0.0, np.inf)) for mask in problem.masks]
+        scopes = [factor.scope for factor in (*factors, *problem.graph.allowed)]
+        order, cells = elimination_order(problem.graph.sizes, scopes)
+        if cells > MAX_CELLS:
+            return None
+        least, buckets = eliminate(problem.graph, factors, order)
+        return cls(problem, constant - least, buckets, 1e-12 * magnitude)
+
+    def search(self, width: int, at_least: float = -np.inf) -> tuple[npt.NDArray[np.int64], float]:
+        """The architectures that a beam of `width` meets, and what it has missed.
+
+        Args:
+            width: partial architectures kept after each decision.
+            at_least: utilities below this are of no interest.
+
+        Returns:
+            Encoded architectures, budgets not checked, shape `(n <= width, num_choices)`, and a bound on
+            the utility of every other architecture within the budgets; -inf where there is no other.
+        """
+        allowance = self.bound - at_least + self.tolerance
+        missed = allowance
+        slots = np.zeros((1, len(self._problem.graph.sizes)), dtype=np.int16)
+        regrets = np.full(1, 0.0 if self.bound > -np.inf else np.inf)
+        for bucket in reversed(self._buckets):
+            totals = regrets[:, None] + _regrets(bucket)[tuple(slots[:, list(bucket.scope)].T)]
+            parents, options = np.nonzero((totals <= allowance) & (totals < np.inf))
+            regrets = totals[parents, options]
+            if len(regrets) > width:
+                order = np.argsort(regrets, kind="stable")
+                missed = min(missed, float(regrets[order[width]]))
+                kept = np.sort(order[:width])
+                parents, options, regrets = parents[kept], options[kept], regrets[kept]
+            slots = slots[parents]
+            slots[:, bucket.variable] = options
+        return self._problem.graph.codes(slots), self.bound - missed
+
+
+def _regrets(bucket: Bucket) -> npt.NDArray[np.float64]:
+    """By how much each option raises the minimum, axes `(*scope, variable)`; inf where it is not allowed."""
+    message = np.where(np.isfinite(bucket.message), bucket.message, 0.0)
+    return bucket.table - message[..., None]

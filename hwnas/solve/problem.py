@@ -1,0 +1,107 @@
+"""A utility and its budgets as one problem: hard masks, and the finite linear rows that can bind."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.cost import Budget, CostTable, MaxTable
+from hwnas.cost.elimination import Factor, FactorGraph
+from hwnas.errors import BadInputError
+from hwnas.space import Architecture
+
+__all__ = ["Problem", "Row"]
+
+Codes = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """A linear constraint: the sum of `factors`, all finite, is at most `limit`."""
+
+    factors: tuple[Factor, ...]
+    limit: float
+
+
+class Problem:
+    """Maximise `utility` over the architectures that keep `budgets` and are not in `exclude`.
+
+    A budget on a `CostTable` is one row; on a `MaxTable` one for each of its rows that can bind. A row of
+    one term is no row but a mask. Cells of -inf ("this program point does not exist here") become the
+    largest finite value with which the row cannot bind.
+
+    Attributes:
+        graph: variables and conditions of the space.
+        utility: the table to maximise.
+        objective: its terms as factors.
+        budgets: as given.
+        masks: boolean factors; an architecture that breaks one breaks a budget.
+        rows: the constraints that masks cannot say.
+        excluded: encoded architectures, shape `(n, num_choices)`.
+        scale: the spread that the utility can have at most; what its tolerances are relative to.
+    """
+
+    def __init__(
+        self,
+        utility: CostTable,
+        budgets: Sequence[Budget],
+        exclude: Iterable[Architecture] = (),
+    ) -> None:
+        for budget in budgets:
+            if budget.cost.space != utility.space:
+                raise BadInputError(
+                    f"The utility and every budget must be over one space; the budget on {budget.profiler!r} is over "
+                    "another. Build both tables from the same `Space`."
+                )
+        if not all(np.isfinite(term.values).all() for term in utility.terms) or not np.isfinite(utility.constant):
+            raise BadInputError(
+                "Every cell of a utility must be finite; got inf or NaN. Forbid an option with a budget, not with -inf."
+            )
+        self.graph = FactorGraph(utility.space)
+        self.utility = utility
+        self.budgets = tuple(budgets)
+        self.objective = tuple(self.graph.factors((term.choices, term.values) for term in utility.terms))
+        self.scale = sum(float(np.ptp(term.values)) for term in utility.terms)
+        self.excluded = utility.space.encode(list(exclude)).reshape(-1, self.graph.num_choices).astype(np.int64)
+        masks: list[Factor] = []
+        rows: list[Row] = []
+        for budget in self.budgets:
+            for table in budget.cost.rows if isinstance(budget.cost, MaxTable) else (budget.cost,):
+                self._constrain(table, budget.limit, masks, rows)
+        self.masks = tuple(masks)
+        self.rows = tuple(rows)
+
+    def _constrain(self, table: CostTable, limit: float, masks: list[Factor], rows: list[Row]) -> None:
+        factors = self.graph.factors((term.choices, term.values) for term in table.terms)
+        rhs = limit - table.constant
+        if len(factors) <= 1:
+            values = factors[0].values if factors else np.zeros(())
+            mask = Factor(scope=factors[0].scope if factors else (), values=table.constant + values <= limit)
+            if not mask.values.all():
+                masks.append(mask)
+            return
+        largest = [float(factor.values.max()) for factor in factors]
+        if sum(largest) <= rhs:  # also where a factor is -inf everywhere
+            return
+        finite = []
+        for factor, own in zip(factors, largest, strict=True):
+            harmless = min(own, rhs - (sum(largest) - own))
+            values = np.where(np.isneginf(factor.values), harmless, factor.values)
+            finite.append(Factor(scope=factor.scope, values=values))
+        rows.append(Row(factors=tuple(finite), limit=rhs))
+
+    def kept(self, codes: Codes) -> npt.NDArray[np.bool_]:
+        """Whether each encoded architecture keeps every budget, exactly as the tables say, and is not excluded."""
+        kept = np.ones(len(codes), dtype=bool)
+        for budget in self.budgets:
+            kept &= budget.cost.values(codes) <= budget.limit
+        for excluded in self.excluded:
+            kept &= (codes != excluded).any(axis=1)
+        return kept
+
+    def costs(self, architecture: Architecture) -> tuple[float, ...]:
+        """The architecture's value under each budget."""
+        return tuple(budget.cost.value(architecture) for budget in self.budgets)
