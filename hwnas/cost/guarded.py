@@ -52,4 +52,4 @@ def latency_cost(space: Space, blocks: Iterable[Block], table: LatencyTable) -> 
     """
     total = block_sum(space, blocks, table)
     fit = table.calibration
-    return total if fit is None else total * fit.slope + CostTable(space, fit.intercept_ms, unit="ms")
+    return total if fit is None else total * fit.slope + fit.intercept_ms

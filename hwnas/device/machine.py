@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["processor_flags", "processor_name"]
 
 _CPUINFO = Path("/proc/cpuinfo")
-_VECTOR_FLAG = re.compile(r"^(avx|sse|ssse|fma|f16c|amx|asimd|sve|sme|neon|i8mm|bf16|vfp|crc32)")
+_VECTOR_FLAG = re.compile(r"^(avx|sse|ssse|fma|f16c|amx|asimd|sve|sme\d?$|neon|i8mm|bf16|vfp|crc32)")
 
 
 def processor_name(cpuinfo: Path = _CPUINFO) -> str:
@@ -22,7 +22,7 @@ def processor_name(cpuinfo: Path = _CPUINFO) -> str:
 
 
 def processor_flags(cpuinfo: Path = _CPUINFO) -> str:
-    """The vector instruction sets, sorted: on what kernels a runtime chooses depends, and not on the system's version."""
+    """The vector instruction sets, sorted; flags that do not change the choice of kernels are left out."""
     words = {word for field in ("flags", "Features") for line in _values(cpuinfo, field)[:1] for word in line.split()}
     return " ".join(sorted(word for word in words if _VECTOR_FLAG.match(word)))
 

@@ -6,7 +6,17 @@
 
 from hwnas.export.blocks import BlockItem, export_blocks
 from hwnas.export.file import file_size_bytes, write_whole
-from hwnas.export.onnx_file import export_onnx
+from hwnas.export.onnx_file import ExampleInputs, evaluating, export_onnx, flat_tensors
 from hwnas.export.reference import export_reference
 
-__all__ = ["BlockItem", "export_blocks", "export_onnx", "export_reference", "file_size_bytes", "write_whole"]
+__all__ = [
+    "BlockItem",
+    "ExampleInputs",
+    "evaluating",
+    "export_blocks",
+    "export_onnx",
+    "export_reference",
+    "file_size_bytes",
+    "flat_tensors",
+    "write_whole",
+]

@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -16,10 +17,11 @@ from torch import Tensor, nn
 from hwnas.errors import ExportError
 from hwnas.export.file import write_whole
 
-__all__ = ["evaluating", "export_onnx", "flat_tensors", "onnx_model"]
+__all__ = ["ExampleInputs", "evaluating", "export_onnx", "flat_tensors", "onnx_model"]
+ExampleInputs = Tensor | Sequence[Any] | Mapping[str, Any]
 
 
-def export_onnx(module: nn.Module, example_inputs: Sequence[Tensor], path: str | os.PathLike[str]) -> Path:
+def export_onnx(module: nn.Module, example_inputs: ExampleInputs, path: str | os.PathLike[str]) -> Path:
     """Write `module` in eval mode as one ONNX file with fixed shapes, weights inside, batch norm folded.
 
     Inputs are called `input_0`, `input_1`, ..., outputs `output_0`, ...; a nested tuple of outputs is flattened.
@@ -27,7 +29,8 @@ def export_onnx(module: nn.Module, example_inputs: Sequence[Tensor], path: str |
 
     Args:
         module: plain PyTorch, as `ModelSpace.freeze` gives it.
-        example_inputs: what `module` is called with; their shapes become the file's.
+        example_inputs: what `module` is called with: a tensor, a tuple of positional or a dict of keyword arguments;
+            their shapes become the file's.
         path: the file.
 
     Returns:
@@ -36,7 +39,7 @@ def export_onnx(module: nn.Module, example_inputs: Sequence[Tensor], path: str |
     Raises:
         ExportError: the exporter refuses the module (the message names it), or the file cannot be written.
     """
-    names = [f"input_{index}" for index in range(len(example_inputs))]
+    names = [f"input_{index}" for index in range(len(flat_tensors(example_inputs)))]
     model = onnx_model(module, example_inputs, input_names=names, output_prefix="output_")
     write_whole(Path(path), model.SerializeToString(deterministic=True))
     return Path(path)
@@ -44,7 +47,7 @@ def export_onnx(module: nn.Module, example_inputs: Sequence[Tensor], path: str |
 
 def onnx_model(
     module: nn.Module,
-    example_inputs: Sequence[Tensor],
+    example_inputs: ExampleInputs,
     *,
     input_names: Sequence[str],
     output_prefix: str,
@@ -55,12 +58,15 @@ def onnx_model(
     Raises:
         ExportError: the exporter refuses the module.
     """
+    given = (example_inputs,) if isinstance(example_inputs, Tensor) else example_inputs
+    args, kwargs = ((), dict(given)) if isinstance(given, Mapping) else (tuple(given), {})
     try:
         with evaluating(module), _quiet(), torch.no_grad():
-            num_outputs = len(flat_tensors(module(*example_inputs)))
+            num_outputs = len(flat_tensors(module(*args, **kwargs)))
             program = torch.onnx.export(
                 module,
-                tuple(example_inputs),
+                args,
+                kwargs=kwargs,
                 dynamo=True,
                 verbose=False,
                 input_names=list(input_names),
@@ -69,7 +75,7 @@ def onnx_model(
                 optimize=True,
             )
     except Exception as error:  # the exporter raises whatever the module and torch.export raise
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in example_inputs)
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in flat_tensors(given))
         raise ExportError(
             f"The module {name or type(module).__name__!r} cannot be exported to ONNX with inputs of shape {shapes}: "
             f"{_reason(error)}. Replace what torch.onnx.export(dynamo=True) does not support: control flow that "
