@@ -30,9 +30,14 @@ import pydantic
 from hwnas.cost import parse_budget
 from hwnas.data import DataName
 from hwnas.errors import ConfigError, HwnasError
+from hwnas.experiment.search import DEFAULT_FINE_TUNE, DEFAULT_SHORT
+from hwnas.experiment.study import Rivals
 from hwnas.train import Recipe
 
 __all__ = ["DataConfig", "DeviceConfig", "SearchConfig", "read_config"]
+
+
+_DEFAULT_TRAIN = Recipe()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +93,9 @@ class SearchConfig:
         data: see `DataConfig`.
         device: see `DeviceConfig`.
         train: how the supernet is trained.
-        finetune: how the network that was found is trained further.
+        fine_tune: how the network that was found is trained further.
+        short: how the finalists are trained before they are compared.
+        rivals: what simple searches find is "score"d with the supernet's weights, also "train"ed, or left out ("none").
     """
 
     space: str
@@ -98,12 +105,12 @@ class SearchConfig:
     strategy_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     supernet: str | None = None
     seed: int = 0
-    data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    device: DeviceConfig = dataclasses.field(default_factory=DeviceConfig)
-    train: Recipe = dataclasses.field(default_factory=Recipe)
-    finetune: Recipe = dataclasses.field(
-        default_factory=lambda: Recipe(epochs=10.0, learning_rate=0.02, warmup_epochs=0.5)
-    )
+    data: DataConfig = DataConfig()
+    device: DeviceConfig = DeviceConfig()
+    train: Recipe = _DEFAULT_TRAIN
+    fine_tune: Recipe = DEFAULT_FINE_TUNE
+    short: Recipe = DEFAULT_SHORT
+    rivals: Rivals = "score"
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -152,14 +159,13 @@ def _filled(record: type[_Record], default: _Record | None, table: Mapping[str, 
     _require_known(table, list(fields), prefix=prefix)
     values: dict[str, Any] = {}
     for name, value in table.items():
-        key, hint, factory = f"{prefix}{name}", hints[name], fields[name].default_factory
+        key, hint = f"{prefix}{name}", hints[name]
         if not dataclasses.is_dataclass(hint):
             values[name] = _typed(hint, value, key=key)
         elif not isinstance(value, Mapping):
             raise ConfigError(f"`{key}` must be a table, written [{key}]; got {value!r}.")
         else:
-            section = None if factory is dataclasses.MISSING else factory()
-            values[name] = _filled(typing.cast(type[Any], hint), section, value, prefix=f"{key}.")
+            values[name] = _filled(typing.cast(type[Any], hint), fields[name].default, value, prefix=f"{key}.")
     for name, field in fields.items():
         has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         if not has_default and name not in values:

@@ -71,9 +71,7 @@ def train_configured(
         Exception: whatever `train_whole_space` raises.
     """
     space, data = _loaded(config)
-    return train_whole_space(
-        space, data, config.train, seed=config.seed, directory=Path(directory), progress=progress
-    )
+    return train_whole_space(space, data, config.train, seed=config.seed, directory=Path(directory), progress=progress)
 
 
 def _loaded(config: SearchConfig) -> tuple[ModelSpace, Splits]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import pathlib
 from collections.abc import Iterable
 
+from hwnas.export import write_whole
 from hwnas.report.data import FrontPoint
 
 __all__ = ["write_front_csv"]
@@ -17,13 +17,13 @@ def write_front_csv(front: Iterable[FrontPoint], path: str | os.PathLike[str]) -
 
     Returns:
         The path written.
+
+    Raises:
+        ExportError: the file cannot be written.
     """
     target = pathlib.Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    with aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("latency_ms", "utility"))
-        for point in sorted(front, key=lambda point: point.latency_ms):
-            writer.writerow((repr(float(point.latency_ms)), repr(float(point.utility))))
-    aside.replace(target)
+    lines = ["latency_ms,utility"]
+    for point in sorted(front, key=lambda point: point.latency_ms):
+        lines.append(f"{float(point.latency_ms)!r},{float(point.utility)!r}")
+    write_whole(target, "".join(f"{line}\n" for line in lines).encode())
     return target

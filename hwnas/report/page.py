@@ -12,6 +12,7 @@ import string
 from collections.abc import Mapping, Sequence
 
 from hwnas.cost import format_quantity
+from hwnas.export import write_whole
 from hwnas.report.data import BlockTime, BudgetRow, ReportData
 from hwnas.report.figures import Figure, accuracy_figure, agreement_figure, front_figure, plotly_script, time_figure
 from hwnas.report.formats import format_count, format_percent, format_seconds
@@ -24,11 +25,12 @@ def write_report(data: ReportData, path: str | os.PathLike[str]) -> pathlib.Path
 
     Returns:
         The path written.
+
+    Raises:
+        ExportError: the file cannot be written.
     """
     target = pathlib.Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    aside.write_text(render_report(data), encoding="utf-8")
-    aside.replace(target)
+    write_whole(target, render_report(data).encode())
     return target
 
 

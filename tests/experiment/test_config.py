@@ -44,9 +44,9 @@ def test_a_whole_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_section_keeps_its_own_defaults(tmp_path: pathlib.Path) -> None:
-    config = read(tmp_path, 'space = "mobilenet_v3_8"\n[finetune]\nweight_decay = 0.5\n')
-    assert config.finetune == dataclasses.replace(SearchConfig(space="x").finetune, weight_decay=0.5)
-    assert config.finetune.epochs != config.train.epochs
+    config = read(tmp_path, 'space = "mobilenet_v3_8"\n[fine_tune]\nweight_decay = 0.5\n')
+    assert config.fine_tune == dataclasses.replace(SearchConfig(space="x").fine_tune, weight_decay=0.5)
+    assert config.fine_tune.epochs != config.train.epochs
 
 
 def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path) -> None:
@@ -80,7 +80,7 @@ def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path)
         ),
         ('space = "x"\n[train]\nepochs = true', r"`train\.epochs` is wrong: input should be a valid number; got True"),
         ('space = "x"\n[train]\nepochs = 2020-01-01', r"`train\.epochs` is wrong: input should be a valid number"),
-        ('space = "x"\n[finetune]\nepochs = 0', r"in \[finetune\], `epochs` must be above 0; got 0\.0\."),
+        ('space = "x"\n[fine_tune]\nepochs = 0', r"in \[fine_tune\], `epochs` must be above 0; got 0\.0\."),
         ('space = "x"\n[train]\nepochs = nan', r"in \[train\], `epochs` must be"),
         (
             'space = "x"\n[train]\nscheme = "double"',

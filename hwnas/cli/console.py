@@ -1,0 +1,92 @@
+"""What is printed where: results on stdout (with --json exactly one object), everything else on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+__all__ = ["print_error", "print_json", "print_line", "print_note", "print_table", "progress_bars"]
+
+_Show = Callable[[str, int, int | None, str], None]
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print the one object that a verb gives to machines."""
+    sys.stdout.write(json.dumps(content, indent=2) + "\n")
+
+
+def print_line(text: str) -> None:
+    """Print a line of the result."""
+    Console(highlight=False, soft_wrap=True).print(escape(text))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a part of the result as a table; the first column is on the left, numbers are on the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def print_note(text: str) -> None:
+    """Tell the person at the terminal something that is no result."""
+    _stderr().print(escape(text))
+
+
+def print_error(kind: str, text: str) -> None:
+    """Print an error as one paragraph."""
+    _stderr().print(f"[bold red]{kind}:[/] {escape(text)}")
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[_Show]:
+    """Bars on stderr, one a phase; yields `show(phase, done, total, detail)`; total None is a phase without an end.
+
+    Without a terminal a phase is a line when it begins and a line when it is done.
+    """
+    console = _stderr()
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    columns = (
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[detail]}"),
+    )
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console) as bars:
+
+        def show(phase: str, done: int, total: int | None, detail: str) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(escape(phase), total=total, detail="")
+            bars.update(tasks[phase], completed=done, total=total, detail=escape(detail))
+
+        yield show
+
+
+def _lines(console: Console) -> _Show:
+    said: set[tuple[str, bool]] = set()
+
+    def show(phase: str, done: int, total: int | None, detail: str) -> None:
+        finished = total is not None and done >= total
+        if (phase, finished) not in said and (finished or (phase, True) not in said):
+            said.add((phase, finished))
+            console.print(escape(f"{phase}: {done}/{total} done" if finished else f"{phase} ..."))
+
+    return show
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
