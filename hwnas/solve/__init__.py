@@ -2,6 +2,7 @@
 
     maximise    the best one, and the k best
     pareto      the whole front of utility and one cost, by merging Pareto sets
+    merging     ... how Pareto sets are pruned, added and read back
     solution    what is handed back: architecture, costs, certificate
     problem     a utility and its budgets as masks and linear rows
     search      how the k best are found and proven
@@ -13,6 +14,7 @@ Nothing here looks inside a network, and nothing imports torch.
 """
 
 from hwnas.solve.maximise import k_best, maximise
+from hwnas.solve.pareto import Front, pareto_front
 from hwnas.solve.solution import Certificate, Solution
 
-__all__ = ["Certificate", "Solution", "k_best", "maximise"]
+__all__ = ["Certificate", "Front", "Solution", "k_best", "maximise", "pareto_front"]

@@ -84,9 +84,10 @@ class Beam:
             parents, options = np.nonzero((totals <= allowance) & (totals < np.inf))
             regrets = totals[parents, options]
             if len(regrets) > width:
-                order = np.argsort(regrets, kind="stable")
-                missed = min(missed, float(regrets[order[width]]))
-                kept = np.sort(order[:width])
+                cut = float(np.partition(regrets, width)[width])
+                missed = min(missed, cut)
+                ties = np.flatnonzero(regrets == cut)[: width - np.count_nonzero(regrets < cut)]
+                kept = np.sort(np.concatenate([np.flatnonzero(regrets < cut), ties]))
                 parents, options, regrets = parents[kept], options[kept], regrets[kept]
             slots = slots[parents]
             slots[:, bucket.variable] = options

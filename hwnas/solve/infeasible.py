@@ -35,7 +35,7 @@ def check_each_alone(budgets: Sequence[Budget], deadline: Deadline) -> None:
         if value is not None and value > budget.limit:
             least.append((budget, value))
     if least:
-        described = "; ".join(f"{budget} (the least achievable is {_shown(budget, value)})" for budget, value in least)
+        described = "; ".join(f"{budget} (the least achievable is {_shown(value, budget)})" for budget, value in least)
         raise InfeasibleError(
             f"No architecture of the space keeps {described}. Raise the limit, or offer cheaper options.",
             least={budget.profiler: value for budget, value in least},
@@ -57,7 +57,7 @@ def infeasible(budgets: Sequence[Budget], deadline: Deadline) -> InfeasibleError
             if pool.complete and not len(pool.codes):
                 group = rest
         least = _least_of_each(group, deadline)
-    achievable = ", ".join(f"{budget.profiler} is at least {_shown(budget, value)}" for budget, value in least)
+    achievable = ", ".join(f"{budget.profiler} is at least {_shown(value, budget)}" for budget, value in least)
     return InfeasibleError(
         f"Each budget can be kept alone, but no architecture of the space keeps {' and '.join(map(str, group))} "
         f"together. While the others hold, {achievable or 'the least achievable is unknown: the time ran out'}. "

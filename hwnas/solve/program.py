@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import linprog
 
-from hwnas.cost.elimination import Factor, CodedLiteral, clauses_of
+from hwnas.cost.elimination import CodedLiteral, Factor, clauses_of
 from hwnas.solve.problem import Problem, Row
 
 __all__ = ["Program"]
@@ -131,7 +131,7 @@ class Program:
             return None
         marginals = np.asarray(result.ineqlin.marginals)[self._first_row :][: len(self.problem.rows)]
         prices = -marginals * np.array(self._row_scales) / self.objective_scale
-        return np.maximum(prices, 0.0)
+        return np.clip(prices, 0.0, None, dtype=np.float64)
 
     def _columns(self, position: int) -> range:
         return range(self._first[position], self._first[position + 1])

@@ -23,7 +23,7 @@ from hwnas.solve.solution import Certificate, Solution
 
 __all__ = ["Deadline", "Pool", "k_best_of"]
 
-_WIDTHS = (500, 10_000, 100_000)
+_WIDTHS = (500, 5_000, 50_000, 400_000)
 _BEAM_TOLERANCE = 1e-12
 _MILP_TOLERANCE = 1e-9
 
@@ -135,7 +135,7 @@ def _branch_and_bound(pool: Pool, problem: Problem, program: Program, deadline: 
         less, equal = program.less, program.equal
         result = milp(
             program.objective,
-            integrality=np.arange(program.num_columns) < program.num_binary,
+            integrality=(np.arange(program.num_columns) < program.num_binary).astype(np.int64),
             bounds=Bounds(0.0, program.upper),
             constraints=[
                 LinearConstraint(less.matrix, -np.inf, less.upper),
