@@ -9,6 +9,7 @@ View, Structure                           copies of the module tree with the cho
 """
 
 from hwnas.nn.argument import Argument, Elastic, Slot
+from hwnas.nn.blocks import TracedBlock
 from hwnas.nn.cell import Cell
 from hwnas.nn.choice_module import ChoiceModule
 from hwnas.nn.elastic_attention import ElasticAttention
@@ -48,6 +49,7 @@ __all__ = [
     "SelectionView",
     "Slot",
     "Structure",
+    "TracedBlock",
     "View",
     "call",
 ]

@@ -10,10 +10,14 @@ from torch import Tensor, nn
 
 from hwnas.errors import SpaceError
 from hwnas.nn import freezing
+from hwnas.nn.blocks import TracedBlock
 from hwnas.nn.choice_module import ChoiceModule
 from hwnas.nn.derivation import derive
+from hwnas.nn.operators import MacFormulas
+from hwnas.nn.traced import TracedSpace, trace_space
 from hwnas.nn.view import Selection, SelectionView
 from hwnas.space import Option, Space
+from hwnas.trace import Trace
 
 __all__ = ["Inputs", "ModelSpace", "call"]
 
@@ -75,6 +79,7 @@ class ModelSpace(nn.Module):
             )
         self.module = module
         self.structure = derive(module)
+        self._traces: dict[object, TracedSpace] = {}
         self.example_inputs: tuple[Any, ...] | dict[str, Any] = (
             (example_inputs,) if isinstance(example_inputs, Tensor) else example_inputs
         )
@@ -119,3 +124,29 @@ class ModelSpace(nn.Module):
         selection = self.space.validate(architecture)
         with torch.no_grad():
             return freezing.copied(self.view(selection))
+
+    def trace(self, *, operators: MacFormulas | None = None) -> Trace:
+        """What the networks run, on what memory, with which weights; see `hwnas.trace`. Remembered.
+
+        Args:
+            operators: how many multiply-accumulates the operators have that hwnas does not know, by name
+                ("aten::svd"): a number, 0 if it is free, or a function of the operator's arguments and result.
+
+        Raises:
+            TraceError: the module cannot run on the example inputs, or has an operator that nobody can count.
+        """
+        return self._traced(operators).trace
+
+    def blocks(self, *, operators: MacFormulas | None = None) -> tuple[TracedBlock, ...]:
+        """The blocks of `trace()`, as plain modules in evaluation mode with example inputs.
+
+        Raises:
+            TraceError: as `trace`.
+        """
+        return self._traced(operators).blocks()
+
+    def _traced(self, operators: MacFormulas | None) -> TracedSpace:
+        key = tuple((operators or {}).items())
+        if key not in self._traces:
+            self._traces[key] = trace_space(self.module, self.structure, self.example_inputs, operators or {})
+        return self._traces[key]
