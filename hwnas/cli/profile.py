@@ -14,8 +14,6 @@ __all__ = ["EXAMPLE", "command"]
 
 EXAMPLE = "hwnas profile mobilenet_v3 --json"
 
-_KEYS = {"macs": "macs", "params": "params", "memory": "peak_memory_bytes"}
-
 
 def command(
     space: SpaceName,
@@ -27,35 +25,42 @@ def command(
 ) -> None:
     """Count MACs, parameters and peak memory of activations: the least and the most in the space, or of one network.
 
-    All are exact for every network of the space, at the batch size of the space's example input.
+    MACs and parameters are exact for every network. Peak memory, at the batch size of the example input, is exact for
+    sequential and residual networks and an upper bound elsewhere.
     """
     from hwnas.cost import format_quantity
-    from hwnas.experiment.budgets import Profilers
     from hwnas.nn.families import load_space
+    from hwnas.profiler import FlopsProfiler, NumParamsProfiler, PeakMemoryProfiler, Profiler
 
     model_space = load_space(space)
     architecture = None if arch is None else read_architecture(model_space, arch)
-    profilers = {name: Profilers(model_space)[name] for name in _KEYS}
+    profilers: dict[str, Profiler] = {
+        "macs": FlopsProfiler(model_space),
+        "params": NumParamsProfiler(model_space),
+        "peak_memory_bytes": PeakMemoryProfiler(model_space),
+    }
     content: dict[str, Any] = {
         "space": space,
         "size": str(model_space.space.size),
         "num_choices": len(model_space.space.choices),
     }
     if architecture is None:
-        extremes = {name: (profiler.min(), profiler.max()) for name, profiler in profilers.items()}
-        content |= {_KEYS[name]: {"min": round(low), "max": round(high)} for name, (low, high) in extremes.items()}
-        rows = [
-            (name, *(format_quantity(value, profilers[name].unit) for value in pair)) for name, pair in extremes.items()
-        ]
-        columns = ("", "least", "most")
+        columns: tuple[str, ...] = ("", "least", "most")
+        values: dict[str, tuple[float, ...]] = {
+            name: (profiler.min(), profiler.max()) for name, profiler in profilers.items()
+        }
+        content |= {name: {"min": round(low), "max": round(high)} for name, (low, high) in values.items()}
     else:
-        values = {name: profiler.profile(architecture) for name, profiler in profilers.items()}
-        content |= {"architecture": architecture.to_json()}
-        content |= {_KEYS[name]: round(value) for name, value in values.items()}
-        rows = [(name, format_quantity(value, profilers[name].unit)) for name, value in values.items()]
         columns = ("", "this network")
+        values = {name: (profiler.profile(architecture),) for name, profiler in profilers.items()}
+        content |= {"architecture": architecture.to_json()}
+        content |= {name: round(value) for name, (value,) in values.items()}
     if json:
         print_json(content)
         return
     print_line(f"{space}: {content['num_choices']} choices, {model_space.space.size:,} networks")
+    rows = [
+        (name.removesuffix("_bytes").replace("_", " "), *(format_quantity(n, profilers[name].unit) for n in numbers))
+        for name, numbers in values.items()
+    ]
     print_table(columns, rows)

@@ -26,7 +26,7 @@ def command(
     table: Annotated[
         Path | None, typer.Option(help="The table of the search: corrects for the machine's drift since then.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of measuring, fixed beforehand.")] = 7,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds of measuring, fixed beforehand.")] = 7,
     json: Json = False,
 ) -> None:
     """Measure an ONNX file beside the reference model and hold it against a budget; exit code 3 when it is over."""

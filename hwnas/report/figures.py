@@ -32,7 +32,7 @@ def accuracy_figure(data: ReportData) -> Figure:
         traces.append(rivals | _error_bars(data.rivals, color="@rival"))
     chosen = _points((data.chosen,), name="chosen", color="@chosen", size=16, symbol="star")
     traces.append(chosen | _error_bars((data.chosen,), color="@chosen"))
-    layout = _layout(x="predicted latency (ms)", y="accuracy with the supernet's weights")
+    layout = _layout(x="predicted latency (ms)", y="accuracy before fine-tuning")
     layout["yaxis"]["tickformat"] = ".1~%"
     return {"data": traces, "layout": layout | _budget_line(data.latency_limit_ms)}
 

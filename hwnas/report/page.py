@@ -114,11 +114,11 @@ def _summary(data: ReportData) -> str:
         f'<th{css} scope="col">{name}</th>'
         for name, css in (
             ("budget", ""),
+            ("", ""),
             ("limit", ' class="number"'),
             ("predicted", ' class="number"'),
             ("measured", ' class="number"'),
-            ("used", ' class="number used"'),
-            ("", ""),
+            ("used", ' class="number wide"'),
         )
     )
     lead = f"One of {format_count(data.num_architectures)} networks of {data.space}"
@@ -132,11 +132,15 @@ def _summary(data: ReportData) -> str:
 def _budget_row(row: BudgetRow) -> str:
     measured = "–" if row.measured is None else format_quantity(row.measured, row.unit)
     used = f"{100 * row.value / row.limit:.1f} %" if row.limit else "–"
-    mark = '<span class="good">✓ kept</span>' if row.kept else '<span class="bad">✗ over</span>'
+    mark = (
+        '<span class="good">✓<span class="wide"> kept</span></span>'
+        if row.kept
+        else '<span class="bad">✗<span class="wide"> over</span></span>'
+    )
     numbers = (format_quantity(row.limit, row.unit), format_quantity(row.predicted, row.unit), measured)
     cells = "".join(f'<td class="number">{html.escape(text)}</td>' for text in numbers)
-    cells += f'<td class="number used">{used}</td>'
-    return f'<tr><td>{html.escape(row.profiler)}</td>{cells}<td class="mark">{mark}</td></tr>'
+    cells += f'<td class="number wide">{used}</td>'
+    return f'<tr><td>{html.escape(row.profiler)}</td><td class="mark">{mark}</td>{cells}</tr>'
 
 
 def _stages(blocks: Sequence[BlockTime]) -> str:
