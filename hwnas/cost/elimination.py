@@ -199,7 +199,7 @@ def eliminate(
     Returns:
         The minimum (0, or -inf for "max", without factors), and a bucket for each variable in `order`.
     """
-    operator = np.add if semiring == "sum" else np.maximum
+    operator: np.ufunc = np.add if semiring == "sum" else np.maximum
     neutral = 0.0 if semiring == "sum" else -np.inf
     pending = [
         *factors,

@@ -49,10 +49,7 @@ def minimum(table: CostTable) -> Extreme:
     Raises:
         BadInputError: where the choices are coupled too tightly for a joint table (`MAX_CELLS`).
     """
-    graph = FactorGraph(table.space)
-    factors = graph.factors((term.choices, term.values) for term in table.terms)
-    architecture = _argmin(graph, factors, "sum")
-    return Extreme(value=table.value(architecture), architecture=architecture)
+    return _extreme(table, 1.0)
 
 
 def maximum(table: CostTable) -> Extreme:
@@ -61,10 +58,7 @@ def maximum(table: CostTable) -> Extreme:
     Raises:
         BadInputError: where the choices are coupled too tightly for a joint table (`MAX_CELLS`).
     """
-    graph = FactorGraph(table.space)
-    factors = graph.factors((term.choices, -term.values) for term in table.terms)
-    architecture = _argmin(graph, factors, "sum")
-    return Extreme(value=table.value(architecture), architecture=architecture)
+    return _extreme(table, -1.0)
 
 
 def minimum_of_rows(space: Space, rows: Sequence[CostTable]) -> Extreme:
@@ -89,6 +83,20 @@ def maximum_of_rows(space: Space, rows: Sequence[CostTable]) -> Extreme:
     """
     best = max((maximum(row) for row in rows), key=lambda extreme: extreme.value)
     return Extreme(value=_largest(rows, best.architecture), architecture=best.architecture)
+
+
+def _extreme(table: CostTable, sign: float) -> Extreme:
+    """The architecture that minimises `sign` times the cost; -inf is below every sum of finite cells."""
+    graph = FactorGraph(table.space)
+    factors = graph.factors((term.choices, term.values) for term in table.terms)
+    finite = [np.where(np.isneginf(factor.values), 0.0, factor.values) for factor in factors]
+    below = -1.0 - 2.0 * sum(float(np.abs(values).max()) for values in finite)
+    signed = [
+        Factor(scope=factor.scope, values=sign * np.where(np.isneginf(factor.values), below, factor.values))
+        for factor in factors
+    ]
+    architecture = _argmin(graph, signed, "sum")
+    return Extreme(value=table.value(architecture), architecture=architecture)
 
 
 def _argmin(graph: FactorGraph, factors: Sequence[Factor], semiring: Semiring) -> Architecture:

@@ -50,7 +50,7 @@ class Beam:
             None where the tables are coupled too tightly to be eliminated.
         """
         factors = [Factor(scope=factor.scope, values=-factor.values) for factor in problem.objective]
-        constant = problem.utility.constant
+        constant = problem.constant
         for row, multiplier in zip(problem.rows, multipliers.tolist(), strict=True):
             if multiplier > 0:
                 constant += multiplier * row.limit

@@ -20,7 +20,7 @@ Codes = npt.NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """A linear constraint: the sum of `factors`, all finite, is at most `limit`."""
+    """A linear constraint: the sum of `factors`, finite with smallest cells 0, is at most `limit`."""
 
     factors: tuple[Factor, ...]
     limit: float
@@ -36,7 +36,8 @@ class Problem:
     Attributes:
         graph: variables and conditions of the space.
         utility: the table to maximise.
-        objective: its terms as factors.
+        objective: its terms as factors, the largest cell of each at 0.
+        constant: what the utility is more than the sum of these.
         budgets: as given.
         masks: boolean factors; an architecture that breaks one breaks a budget.
         rows: the constraints that masks cannot say.
@@ -63,7 +64,12 @@ class Problem:
         self.graph = FactorGraph(utility.space)
         self.utility = utility
         self.budgets = tuple(budgets)
-        self.objective = tuple(self.graph.factors((term.choices, term.values) for term in utility.terms))
+        given = self.graph.factors((term.choices, term.values) for term in utility.terms)
+        largest = [float(factor.values.max()) for factor in given]
+        self.objective = tuple(
+            Factor(scope=factor.scope, values=factor.values - top) for factor, top in zip(given, largest, strict=True)
+        )
+        self.constant = utility.constant + sum(largest)
         self.scale = sum(float(np.ptp(term.values)) for term in utility.terms)
         self.excluded = utility.space.encode(list(exclude)).reshape(-1, self.graph.num_choices).astype(np.int64)
         masks: list[Factor] = []
@@ -86,20 +92,23 @@ class Problem:
         largest = [float(factor.values.max()) for factor in factors]
         if sum(largest) <= rhs:  # also where a factor is -inf everywhere
             return
-        finite = []
+        finite, shift = [], 0.0
         for factor, own in zip(factors, largest, strict=True):
             harmless = min(own, rhs - (sum(largest) - own))
             values = np.where(np.isneginf(factor.values), harmless, factor.values)
-            finite.append(Factor(scope=factor.scope, values=values))
-        rows.append(Row(factors=tuple(finite), limit=rhs))
+            least = float(values.min())
+            shift += least
+            finite.append(Factor(scope=factor.scope, values=values - least))
+        rows.append(Row(factors=tuple(finite), limit=rhs - shift))
 
     def kept(self, codes: Codes) -> npt.NDArray[np.bool_]:
         """Whether each encoded architecture keeps every budget, exactly as the tables say, and is not excluded."""
         kept = np.ones(len(codes), dtype=bool)
         for budget in self.budgets:
             kept &= budget.cost.values(codes) <= budget.limit
-        for excluded in self.excluded:
-            kept &= (codes != excluded).any(axis=1)
+        if len(self.excluded):
+            excluded = {row.tobytes() for row in self.excluded}
+            kept[kept] = [row.tobytes() not in excluded for row in codes[kept]]
         return kept
 
     def costs(self, architecture: Architecture) -> tuple[float, ...]:

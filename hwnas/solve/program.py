@@ -123,15 +123,17 @@ class Program:
             None where already the relaxation is infeasible.
         """
         less, equal = self.less, self.equal
-        result = linprog(
+        result = linprog(  # type: ignore[call-overload]  # the stubs do not know sparse matrices
             self.objective, A_ub=less.matrix, b_ub=less.upper, A_eq=equal.matrix, b_eq=equal.upper,
             bounds=np.column_stack([np.zeros(self.num_columns), self.upper]), method="highs",
         )  # fmt: skip
         if result.status == 2:
             return None
+        if result.status != 0:  # any prices give a valid bound
+            return np.zeros(len(self.problem.rows))
         marginals = np.asarray(result.ineqlin.marginals)[self._first_row :][: len(self.problem.rows)]
         prices = -marginals * np.array(self._row_scales) / self.objective_scale
-        return np.clip(prices, 0.0, None, dtype=np.float64)
+        return np.asarray(np.maximum(prices, 0.0), dtype=np.float64)
 
     def _columns(self, position: int) -> range:
         return range(self._first[position], self._first[position + 1])

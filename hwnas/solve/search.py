@@ -147,7 +147,7 @@ def _branch_and_bound(pool: Pool, problem: Problem, program: Program, deadline: 
             pool.bound = -math.inf
             return
         if result.mip_dual_bound is not None and math.isfinite(result.mip_dual_bound):
-            bound = problem.utility.constant - result.mip_dual_bound / program.objective_scale
+            bound = problem.constant - result.mip_dual_bound / program.objective_scale
             pool.bound = min(pool.bound, bound)
         if result.status not in (0, 1):
             raise HwnasError(f"HiGHS failed on a program of {program.num_columns} columns: {result.message}")
