@@ -16,6 +16,8 @@ from hwnas.space import Option
 
 __all__ = ["Budget", "BudgetRequest", "parse_budget"]
 
+_BUDGET = re.compile(r"\s*([^\s<>=≤≥!]+)\s*([<>=≤≥!]+)(.*)", re.DOTALL)
+
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
@@ -97,7 +99,7 @@ def parse_budget(text: str) -> BudgetRequest:
     Raises:
         BudgetError: anything else; the message lists what is known.
     """
-    match = re.fullmatch(r"\s*([^\s<>=≤≥!]+)\s*([<>=≤≥!]+)(.*)", text, re.DOTALL)
+    match = _BUDGET.fullmatch(text) if isinstance(text, str) else None  # TOML may hold anything
     if not match:
         raise BudgetError(f"A budget must read profiler<=limit, as in latency<=5ms; got {text!r}.")
     profiler, operator, limit = match[1].lower(), match[2], match[3]

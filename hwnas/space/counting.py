@@ -20,7 +20,7 @@ from hwnas.errors import SpaceError
 __all__ = ["CodedCondition", "Counting", "INACTIVE"]
 
 INACTIVE = -1
-MAX_STATES = 50_000
+MAX_STATES = 20_000
 _CHUNK = 16_384
 
 Literal_ = tuple[int, frozenset[int]]
@@ -106,23 +106,31 @@ class Counting:
 
 def _layers(num_options: Sequence[int], conditions: Sequence[CodedCondition]) -> Iterable[_Layer]:
     order = _decision_order(conditions)
+    # A condition is part of the state from the first choice that it mentions to the last that it governs.
     last_use = {conditions[position]: step for step, position in enumerate(order)}
-    pending = [condition for condition in dict.fromkeys(conditions) if condition != ALWAYS]
-    states: dict[tuple[CodedCondition, ...], int] = {tuple(pending): 0}
+    users: dict[int, list[CodedCondition]] = {position: [] for position in order}
+    for condition in last_use:
+        for place in {place for part in condition for place, _ in part}:
+            users[place].append(condition)
+    opened: set[CodedCondition] = {ALWAYS}
+    pending: list[CodedCondition] = []
+    states: dict[tuple[CodedCondition, ...], int] = {(): 0}
     derivatives: dict[tuple[CodedCondition, int], CodedCondition] = {}
     for step, position in enumerate(order):
         own = pending.index(conditions[position]) if conditions[position] != ALWAYS else None
         kept = [slot for slot, condition in enumerate(pending) if last_use[condition] > step]
-        pending = [pending[slot] for slot in kept]
+        new = tuple(condition for condition in users[position] if condition not in opened)
+        opened.update(new)
+        pending = [*(pending[slot] for slot in kept), *new]
         num = num_options[position]
-        groups = _equivalent_codes(num, position, pending)
+        groups = _equivalent_codes(num, position, users[position])
         active = np.ones(len(states), dtype=np.bool_)
         following = np.zeros((len(states), num + 1), dtype=np.intp)
         next_states: dict[tuple[CodedCondition, ...], int] = {}
         derivatives.clear()
         for state, number in states.items():
             active[number] = own is None or state[own] == ALWAYS
-            rest = [state[slot] for slot in kept]
+            rest = [*(state[slot] for slot in kept), *new]
             for codes in groups if active[number] else [[INACTIVE]]:
                 key = []
                 for condition in rest:
@@ -132,16 +140,16 @@ def _layers(num_options: Sequence[int], conditions: Sequence[CodedCondition]) ->
                 following[number, codes] = next_states.setdefault(tuple(key), len(next_states))
             if len(next_states) > MAX_STATES:
                 raise SpaceError(
-                    f"The conditions of this space need more than {MAX_STATES} states to count it. Let each condition "
-                    "depend on fewer earlier choices, or put choices that depend on each other next to each other."
+                    f"The conditions of this space need more than {MAX_STATES:,} states to count it. Let each "
+                    "condition depend on fewer earlier choices, or put choices that depend on each other together."
                 )
         yield _Layer(position=position, num_options=num, active=active, following=following)
         states = next_states
 
 
-def _equivalent_codes(num: int, position: int, pending: Iterable[CodedCondition]) -> list[list[int]]:
-    """The codes of a choice, those that no pending condition tells apart together."""
-    sets = {codes for condition in pending for part in condition for place, codes in part if place == position}
+def _equivalent_codes(num: int, position: int, users: Iterable[CodedCondition]) -> list[list[int]]:
+    """The codes of a choice, those that no condition tells apart together."""
+    sets = {codes for condition in users for part in condition for place, codes in part if place == position}
     groups: dict[tuple[bool, ...], list[int]] = {}
     for code in range(num):
         groups.setdefault(tuple(code in codes for codes in sets), []).append(code)
