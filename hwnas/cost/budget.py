@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from hwnas.cost.latency_table import LatencyTable
 from hwnas.cost.max_table import MaxTable
 from hwnas.cost.quantity import STANDARD_UNITS, format_quantity, parse_quantity
 from hwnas.cost.table import CostTable
@@ -28,12 +29,15 @@ class Budget:
         limit: in `unit`.
         unit: a standard unit ("ms", "bytes", "macs", "params") or a profiler's own.
         cost: in the same unit.
+        table: for a latency, the measurements behind the cost: whoever has to keep the budget as measured finds the
+            device there.
     """
 
     profiler: str
     limit: float
     unit: str
     cost: CostTable | MaxTable
+    table: LatencyTable | None = None
 
     def __post_init__(self) -> None:
         """Check the limit and the units.

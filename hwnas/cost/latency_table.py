@@ -61,6 +61,7 @@ class LatencyTable:
         reference: key or name of the reference model.
         noise_floor: relative test-retest difference (0.02 is 2 %).
         calibration: block sums to whole networks; None before whole networks were measured.
+        path: the SQLite file with the measurements themselves and the reference model; None where none was kept.
     """
 
     __pydantic_config__ = _STRICT
@@ -72,6 +73,7 @@ class LatencyTable:
     reference: str
     noise_floor: float
     calibration: Calibration | None = None
+    path: str | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers and make the mappings read-only.

@@ -12,7 +12,7 @@ agreement     the exported file against the module
 from hwnas.device.agreement import onnx_agrees, onnx_difference
 from hwnas.device.batching import batched
 from hwnas.device.calibration import calibrated
-from hwnas.device.measure import measure, read_measurements, read_table
+from hwnas.device.measure import measure, read_measurements, read_networks, read_table
 from hwnas.device.registry import connect, known_devices, register_runtime
 from hwnas.device.runtime import Prepared, Runtime
 from hwnas.device.session import Item, Progress, Step, measure_items
@@ -36,6 +36,7 @@ __all__ = [
     "onnx_agrees",
     "onnx_difference",
     "read_measurements",
+    "read_networks",
     "read_table",
     "register_runtime",
     "verify",

@@ -164,6 +164,7 @@ class Filling:
         self, sums: CostTable, num_networks: int, reference: Path, baseline: float
     ) -> tuple[Calibration, Noise]:
         networks = {f"network {one.uid}": one for one in self._networks(sums, num_networks)}
+        self._store.set_fact("networks", {key: one.to_json() for key, one in networks.items()})
         items = []
         for key, architecture in networks.items():
             items.append(Item(key=key, kind="network", path=self._export_network(architecture)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from pathlib import Path
@@ -14,9 +15,10 @@ from hwnas.device.timing import Timing
 from hwnas.errors import BadInputError, StoreError
 from hwnas.measurement import Measurement
 from hwnas.nn import ModelSpace
+from hwnas.space import Architecture
 from hwnas.store import MeasurementStore
 
-__all__ = ["measure", "read_measurements", "read_table"]
+__all__ = ["measure", "read_measurements", "read_networks", "read_table"]
 
 
 def measure(
@@ -61,7 +63,8 @@ def measure(
         store.bind(runtime.fingerprint)
         told = progress or (lambda step: None)
         filling = Filling(space, runtime, store, repeats=repeats, seed=seed, timing=timing, progress=told)
-        return filling.run(num_networks=calibrate)
+        table = filling.run(num_networks=calibrate)
+    return table if out is None else dataclasses.replace(table, path=os.path.abspath(out))
 
 
 def read_table(path: str | os.PathLike[str]) -> LatencyTable:
@@ -74,7 +77,7 @@ def read_table(path: str | os.PathLike[str]) -> LatencyTable:
         table = store.fact("table")
     if table is None:
         raise StoreError(f"The table {os.fspath(path)} is not finished. Give the command that started it again.")
-    return LatencyTable.from_json(table)
+    return dataclasses.replace(LatencyTable.from_json(table), path=os.path.abspath(path))
 
 
 def read_measurements(path: str | os.PathLike[str]) -> list[Measurement]:
@@ -86,3 +89,15 @@ def read_measurements(path: str | os.PathLike[str]) -> list[Measurement]:
     baseline = read_table(path).baseline_ms
     with MeasurementStore(path, write=False) as store:
         return measurements_of(store.visits(), baseline)
+
+
+def read_networks(path: str | os.PathLike[str]) -> list[tuple[Architecture, Measurement]]:
+    """The whole networks that calibrated a finished table, each with its measurement.
+
+    Raises:
+        StoreError: the file is no such table, or its measuring was never finished.
+    """
+    with MeasurementStore(path, write=False) as store:
+        networks = store.fact("networks") or {}
+    measured = {measurement.key: measurement for measurement in read_measurements(path)}
+    return [(Architecture.from_json(content), measured[key]) for key, content in networks.items() if key in measured]

@@ -1,1 +1,44 @@
-"""To be written."""
+"""Running a search to the end.
+
+search         the main job: table, feasibility, supernet, a study for every set of budgets
+study          one set of budgets: trials, the chosen network, its rivals, the result
+trials         ask, evaluate, write, tell; resume by replay
+scoring        an architecture's score, in this process
+settle         derive, export, measure; tighten while a budget is broken
+finishing      fine-tune, export, verify, test
+deployment     the file, and what is measured of it
+budgets        from "latency<=5ms" to budgets, and to one set for each network
+strategies     strategies by name, with their options
+supernet       training the supernet of a search
+config         the TOML file; configured runs what it describes
+run_directory  one configuration, one writer
+phases         progress and seconds
+result         result.json
+reporting      report.html and front.csv
+"""
+
+from hwnas.experiment.config import SearchConfig, read_config
+from hwnas.experiment.configured import search_configured, train_configured
+from hwnas.experiment.phases import Advance
+from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
+from hwnas.experiment.search import search, search_each
+from hwnas.experiment.settle import Attempt, Measured, settle
+from hwnas.experiment.strategies import STRATEGIES
+
+__all__ = [
+    "STRATEGIES",
+    "Advance",
+    "Attempt",
+    "BudgetResult",
+    "Measured",
+    "RivalResult",
+    "SearchConfig",
+    "SearchResult",
+    "SplitResult",
+    "read_config",
+    "search",
+    "search_configured",
+    "search_each",
+    "settle",
+    "train_configured",
+]

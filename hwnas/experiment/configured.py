@@ -53,6 +53,7 @@ def search_configured(
         seed=config.seed,
         directory=directory,
         title=title or f"{config.space} on {config.data.name}",
+        space_name=config.space,
         progress=progress,
     )
 

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from hwnas.cost import Budget
-from hwnas.device import Runtime, Verification, known_devices, verify
+from hwnas.device import Runtime, Verification, batched, connect, known_devices, onnx_difference, verify
 from hwnas.errors import BudgetError, DeviceError
 from hwnas.experiment.settle import Measured
 from hwnas.export import export_onnx, file_size_bytes
@@ -50,13 +52,24 @@ class Deployment:
         self._device = device
 
     def export(self, module: nn.Module, path: Path) -> Path:
-        """Write the network as the ONNX file that is measured and shipped."""
-        return export_onnx(module, self.example_inputs, path)
+        """Write the network as the ONNX file that is measured and shipped; its batch is the device's."""
+        return export_onnx(module, self._example_inputs, path)
+
+    def difference(self, module: nn.Module, path: Path) -> float:
+        """The largest absolute difference between the outputs of the file and of the module, on random inputs."""
+        runtime = connect("onnxruntime:cpu") if self._device is None else self._device.runtime
+        generator = torch.Generator().manual_seed(0)
+
+        def random(value: Any) -> Any:
+            floating = isinstance(value, Tensor) and value.is_floating_point()
+            return torch.randn(value.shape, generator=generator, dtype=value.dtype) if floating else value
+
+        return onnx_difference(path, module, tree_map(random, self._example_inputs), runtime)
 
     @property
-    def example_inputs(self) -> tuple[Any, ...]:
-        """The space's example inputs, at the device's batch size where there is a device."""
-        ...
+    def _example_inputs(self) -> tuple[Any, ...] | dict[str, Any]:
+        inputs = self._space.example_inputs
+        return inputs if self._device is None else batched(inputs, self._device.runtime.fingerprint.batch_size)
 
     def measure(
         self, architecture: Architecture, budgets: Sequence[Budget], path: Path, *, fresh_process: bool = False
@@ -108,7 +121,11 @@ class Deployment:
             "rounds": VERIFY_ROUNDS,
         }
         answer = subprocess.run(
-            [sys.executable, "-m", "hwnas.device"], input=json.dumps(request), capture_output=True, text=True, check=False
+            [sys.executable, "-m", "hwnas.device"],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if answer.returncode:
             raise DeviceError(f"Verifying {path} in a fresh process failed: {answer.stderr.strip()[-2000:]}")

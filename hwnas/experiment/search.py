@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwnas.cost import Budget, BudgetRequest, CostTable, LatencyTable, parse_budget
+from hwnas.cost import Budget, BudgetRequest, LatencyTable, parse_budget
 from hwnas.data import Splits
 from hwnas.device import Runtime, connect, known_devices, measure
 from hwnas.errors import BudgetError, ConfigError
@@ -27,10 +27,11 @@ from hwnas.experiment.result import SearchResult
 from hwnas.experiment.run_directory import open_run
 from hwnas.experiment.strategies import StrategyFactory, split_options
 from hwnas.experiment.study import Rivals, Study
+from hwnas.experiment.supernet import train_whole_space
 from hwnas.measurement import Fingerprint
 from hwnas.nn import ModelSpace
 from hwnas.strategy.feasible import require_feasible
-from hwnas.train import Progress, Recipe, load_supernet, train_supernet
+from hwnas.train import Progress, Recipe, load_supernet
 
 __all__ = ["DEFAULT_FINE_TUNE", "DEFAULT_SHORT", "search", "search_each"]
 
@@ -82,6 +83,7 @@ def search_each(
     seed: int = 0,
     directory: str | Path | None = None,
     title: str = "",
+    space_name: str = "",
     configuration: Mapping[str, Any] | None = None,
     progress: Callable[[Advance], None] = ignore,
 ) -> list[SearchResult]:
@@ -111,6 +113,7 @@ def search_each(
         seed: of everything.
         directory: the run's folder; without it a new temporary one.
         title: of the report.
+        space_name: for the report; the class of the model if not given.
         configuration: what else the folder belongs to; another one is refused.
         progress: told of every advance.
 
@@ -158,7 +161,7 @@ def search_each(
         sets = budget_sets([b if isinstance(b, Budget) else resolve(b, profilers) for b in requests]) or [()]
         for budget_set in sets:
             require_feasible(space.space, budget_set)
-        _train(space, data, recipe, supernet, folder, profilers, phases, seed)
+        _train(space, data, recipe, supernet, folder, phases, seed)
         results = []
         for budget_set in sets:
             study = Study(
@@ -177,6 +180,7 @@ def search_each(
                 short=short or DEFAULT_SHORT,
                 rivals=rivals,
                 seed=seed,
+                space_name=space_name or type(space.module).__name__,
             )
             result, strategy_then = study.run()
             with phases("report", study=study.name):
@@ -220,7 +224,6 @@ def _train(
     recipe: Recipe,
     supernet: str | Path | None,
     folder: Path,
-    profilers: Profilers,
     phases: Phases,
     seed: int,
 ) -> None:
@@ -228,20 +231,9 @@ def _train(
     if supernet is not None:
         load_supernet(space, supernet)
         return
-    macs = profilers["macs"].cost
-    assert isinstance(macs, CostTable)
     with phases("train supernet") as advance:
 
         def listen(step: Progress) -> None:
             advance(step.step, step.num_steps, f"epoch {step.epoch}, loss {step.loss:.3f}")
 
-        train_supernet(
-            space,
-            data,
-            recipe,
-            seed=seed,
-            largest=macs.maximum().architecture,
-            smallest=macs.minimum().architecture,
-            directory=folder / "supernet",
-            progress=listen,
-        )
+        train_whole_space(space, data, recipe, seed=seed, directory=folder / "supernet", progress=listen)

@@ -57,6 +57,7 @@ class Study:
     short: Recipe
     rivals: Rivals
     seed: int
+    space_name: str
 
     def run(self) -> tuple[SearchResult, Strategy]:
         """Everything from the first trial to `result.json`; what was finished before is not done again.
@@ -83,9 +84,7 @@ class Study:
     @functools.cached_property
     def scorer(self) -> Scorer:
         """Scores proposals with the supernet's weights."""
-        return Scorer(
-            self.space, self.data, teacher=self._largest_of_all, short_recipe=self.short, seed=self.seed
-        )
+        return Scorer(self.space, self.data, teacher=self._largest_of_all, short_recipe=self.short, seed=self.seed)
 
     @functools.cached_property
     def _finishing(self) -> Finishing:
@@ -143,8 +142,7 @@ class Study:
             num_attempts=finished.attempt.number,
             fingerprint=None if self.device is None else self.device.runtime.fingerprint,
             splits={
-                name: SplitResult(num_examples=len(part), sha256=part.sha256)
-                for name, part in self.data.parts.items()
+                name: SplitResult(num_examples=len(part), sha256=part.sha256) for name, part in self.data.parts.items()
             },
             rivals=rivals,
             seed=self.seed,

@@ -238,9 +238,7 @@ class Certified:
         relative = relative_costs(codes, self._budgets)
         near = codes[(relative >= _NEAR_BUDGET[0]) & (relative <= _NEAR_BUDGET[1])][: self._num_samples]
         architectures = self._space.decode(near)
-        return architectures + sample_feasible(
-            self._space, self._budgets, self._num_samples - len(architectures), rng
-        )
+        return architectures + sample_feasible(self._space, self._budgets, self._num_samples - len(architectures), rng)
 
     def _best(self, num: int) -> list[Architecture]:
         solutions = k_best(self.utility().table, self._budgets, num, time_limit_seconds=self._time_limit_seconds)

@@ -58,7 +58,9 @@ class RegularizedEvolution:
         if sample_size < 2:
             raise ConfigError(f"`sample_size` must be at least 2; got {sample_size}.")
         if population_size < sample_size:
-            raise ConfigError(f"`population_size` must be at least `sample_size` ({sample_size}); got {population_size}.")
+            raise ConfigError(
+                f"`population_size` must be at least `sample_size` ({sample_size}); got {population_size}."
+            )
         if mutation_probability is not None and not 0.0 < mutation_probability <= 1.0:
             raise ConfigError(f"`mutation_probability` must be over 0 and at most 1; got {mutation_probability}.")
         self._space = space

@@ -58,9 +58,7 @@ def repair(space: Space, architecture: Architecture, budgets: Sequence[Budget]) 
     return maximise(CostTable(space, 0.0, agreement), budgets).architecture
 
 
-def sample_feasible(
-    space: Space, budgets: Sequence[Budget], num: int, rng: np.random.Generator
-) -> list[Architecture]:
+def sample_feasible(space: Space, budgets: Sequence[Budget], num: int, rng: np.random.Generator) -> list[Architecture]:
     """`num` random architectures that keep every budget.
 
     Uniform over the feasible ones by rejection, as long as some 65,000 draws suffice. Where feasible
