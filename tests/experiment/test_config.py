@@ -1,10 +1,13 @@
 import dataclasses
+import json
 import pathlib
+import re
 
 import pytest
 
 from hwnas.errors import BudgetError, ConfigError
 from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig, read_config
+from hwnas.train import Recipe
 
 
 def read(tmp_path: pathlib.Path, text: str) -> SearchConfig:
@@ -111,3 +114,21 @@ def test_files_that_cannot_be_read(tmp_path: pathlib.Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"binary\.toml is not valid TOML: "):
         read_config(tmp_path / "binary.toml")
+
+
+@pytest.mark.parametrize(
+    ("heading", "record"),
+    [("At the top", SearchConfig), ("`[data]`", DataConfig), ("`[device]`", DeviceConfig), ("`[train]`", Recipe)],
+)
+def test_every_key_and_default_stands_in_the_documentation(heading: str, record: type) -> None:
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    section = text.split(f"\n## {heading}")[1].split("\n## ")[0]
+    written = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, re.MULTILINE))
+    config = record(space="any") if record is SearchConfig else record()
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(record)}
+    expected = {
+        name: "not given" if value is None else f"`{json.dumps(value)}`"
+        for name, value in values.items()
+        if not dataclasses.is_dataclass(value)
+    }
+    assert written == expected | ({"space": "required"} if record is SearchConfig else {})
