@@ -12,6 +12,7 @@ from hwnas.nn.argument import Argument, Elastic, Slot
 from hwnas.nn.blocks import TracedBlock
 from hwnas.nn.cell import Cell
 from hwnas.nn.choice_module import ChoiceModule
+from hwnas.nn.counting import Counts, count
 from hwnas.nn.elastic_attention import ElasticAttention
 from hwnas.nn.elastic_conv import ElasticConv1d, ElasticConv2d, ElasticConv3d
 from hwnas.nn.elastic_inverted_residual import ElasticInvertedResidual
@@ -28,6 +29,7 @@ __all__ = [
     "Argument",
     "Cell",
     "ChoiceModule",
+    "Counts",
     "Elastic",
     "ElasticAttention",
     "ElasticBatchNorm1d",
@@ -52,4 +54,5 @@ __all__ = [
     "TracedBlock",
     "View",
     "call",
+    "count",
 ]

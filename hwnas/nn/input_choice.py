@@ -5,17 +5,21 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-from collections.abc import Callable, Mapping
-from typing import Literal, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from hwnas.errors import SpaceError
 from hwnas.nn.argument import Slot
 from hwnas.nn.choice_module import ChoiceModule
+from hwnas.nn.mixture import Mixture, Resolved
 from hwnas.nn.slicing import shallow_copy
 from hwnas.space import Option
+
+if TYPE_CHECKING:
+    from hwnas.nn.view import SelectionView
 
 __all__ = ["InputChoice", "Reduction"]
 
@@ -97,6 +101,35 @@ class InputChoice(ChoiceModule):
             chosen = option if isinstance(option, tuple) else (int(option),)
         program = reducer(chosen, "sum" if self.n_chosen == 1 else self.reduction)
         return shallow_copy(program, type(program), training=self.training)
+
+    def mix(self, resolved: Resolved, view: SelectionView) -> nn.Module:
+        """As for any module; a sum of any subset is linear, so that it needs a term for each candidate only."""
+        if self.n_chosen is None and self.reduction == "sum":
+            return Mixture(self, resolved, view, terms=self._single_terms(resolved))
+        return super().mix(resolved, view)
+
+    def _single_terms(self, resolved: Resolved) -> Iterator[tuple[dict[str, Option], Tensor]]:
+        """The empty subset, and each candidate alone with the weight of all subsets that have it."""
+        weights: dict[str, tuple[Tensor | float, Tensor | float]] = {}
+        for key, choice in resolved.choices.items():
+            if choice.name in resolved.paths:
+                paths = resolved.paths[choice.name].weights
+                weights[key] = (paths[..., 0], paths[..., 1])
+            else:
+                weights[key] = (0.0, 1.0) if resolved.options[key] else (1.0, 0.0)
+        none: dict[str, Option] = dict.fromkeys(weights, False)
+        yield none, _product(no for no, _ in weights.values())
+        for key, (_, yes) in weights.items():
+            if isinstance(yes, Tensor) or yes:
+                others = (no + with_it for other, (no, with_it) in weights.items() if other != key)
+                yield {**none, key: True}, _product([yes, *others])
+
+
+def _product(factors: Iterable[Tensor | float]) -> Tensor:
+    """The product of numbers of which at least one is a tensor."""
+    product = functools.reduce(operator.mul, factors)
+    assert isinstance(product, Tensor)
+    return product
 
 
 @functools.lru_cache(maxsize=4096)

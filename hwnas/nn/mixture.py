@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -182,13 +182,28 @@ def run_named(name: str, module: Callable[..., Any], *args: Any, **kwargs: Any) 
 class Mixture(nn.Module):
     """The weighted sum over a module's joint options. It lives in a view, never in a frozen network."""
 
-    def __init__(self, module: ChoiceModule, resolved: Resolved, view: SelectionView) -> None:
+    def __init__(
+        self,
+        module: ChoiceModule,
+        resolved: Resolved,
+        view: SelectionView,
+        *,
+        terms: Iterable[tuple[Mapping[str, Option], Tensor]] | None = None,
+    ) -> None:
+        """See the class.
+
+        Args:
+            module: whose options are added up.
+            resolved: what the selection says about it.
+            view: of its child modules.
+            terms: the options to add up, with their weights; None for all joint options.
+        """
         super().__init__()
         self.label = resolved.label
         self.batch = resolved.batch
         self.parts: list[tuple[str, Tensor, Tensor | None]] = []
         candidates = []
-        for options, weight in resolved.joint():
+        for options, weight in resolved.joint() if terms is None else terms:
             if is_unused(weight):
                 continue
             chosen = {

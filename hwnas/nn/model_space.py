@@ -16,8 +16,9 @@ from hwnas.nn.derivation import derive
 from hwnas.nn.operators import MacFormulas
 from hwnas.nn.traced import TracedSpace, trace_space
 from hwnas.nn.view import Selection, SelectionView
+from hwnas.nn.weights import trace_weights
 from hwnas.space import Option, Space
-from hwnas.trace import Trace
+from hwnas.trace import Trace, Weight
 
 __all__ = ["Inputs", "ModelSpace", "call"]
 
@@ -80,6 +81,7 @@ class ModelSpace(nn.Module):
         self.module = module
         self.structure = derive(module)
         self._traces: dict[object, TracedSpace] = {}
+        self._weights: tuple[Weight, ...] | None = None
         self.example_inputs: tuple[Any, ...] | dict[str, Any] = (
             (example_inputs,) if isinstance(example_inputs, Tensor) else example_inputs
         )
@@ -126,7 +128,7 @@ class ModelSpace(nn.Module):
             return freezing.copied(self.view(selection))
 
     def trace(self, *, operators: MacFormulas | None = None) -> Trace:
-        """What the networks run, on what memory, with which weights; see `hwnas.trace`. Remembered.
+        """What the networks run, on what memory; see `hwnas.trace`. Remembered.
 
         Args:
             operators: how many multiply-accumulates the operators have that hwnas does not know, by name
@@ -144,6 +146,16 @@ class ModelSpace(nn.Module):
             TraceError: as `trace`.
         """
         return self._traced(operators).blocks()
+
+    def weights(self) -> tuple[Weight, ...]:
+        """The parameters and buffers of the frozen networks, each with the networks that have it. Remembered.
+
+        Raises:
+            TraceError: a module whose options combine in too many ways.
+        """
+        if self._weights is None:
+            self._weights = trace_weights(self.module, self.structure)
+        return self._weights
 
     def _traced(self, operators: MacFormulas | None) -> TracedSpace:
         key = tuple((operators or {}).items())

@@ -74,9 +74,17 @@ class View(abc.ABC):
 class SelectionView(View):
     """The view in which every module with choices is replaced by what a selection says."""
 
-    def __init__(self, structure: Structure, selection: Selection) -> None:
+    def __init__(self, structure: Structure, selection: Selection, images: Tensor | None = None) -> None:
+        """See the class.
+
+        Args:
+            structure: of the supernet.
+            selection: what runs.
+            images: the positions in the batch of the images that the view is for, shape (num_images,); None for all.
+        """
         super().__init__(structure)
         self.selection = selection
+        self.images = images
 
     def replace(self, module: ChoiceModule) -> nn.Module:
         """The selected candidate, slice or weighted sum.
@@ -96,7 +104,7 @@ class SelectionView(View):
                 )
             selected = self.selection[name]
             if isinstance(selected, Paths):
-                paths[name] = _checked(selected, choice)
+                paths[name] = self._paths(selected, choice)
             else:
                 options[key] = choice.options[choice.index(selected)]
         if not paths:
@@ -105,24 +113,20 @@ class SelectionView(View):
         return module.mix(Resolved(choices=choices, options=options, paths=paths), self)
 
     def on_images(self, images: Tensor) -> SelectionView:
-        """The view for some images of the batch: their rows of all paths that are given per image.
+        """The view for some images: their rows of all paths that are given per image.
 
         Args:
-            images: their positions in the batch, shape (num_images,).
+            images: their positions among the images of this view, shape (num_images,).
         """
-        rows = {
-            name: Paths(selected.weights[images])
-            if isinstance(selected, Paths) and selected.weights.dim() == 2
-            else selected
-            for name, selected in self.selection.items()
-        }
-        return SelectionView(self.structure, rows)
+        return SelectionView(self.structure, self.selection, images if self.images is None else self.images[images])
 
-
-def _checked(paths: Paths, choice: Choice) -> Paths:
-    if paths.weights.shape[-1] != choice.num_options:
-        raise ArchitectureError(
-            f"Paths for choice {choice.name!r} must have a weight for each of its {choice.num_options} options in the "
-            f"last dimension; got weights of shape {tuple(paths.weights.shape)}."
-        )
-    return paths
+    def _paths(self, paths: Paths, choice: Choice) -> Paths:
+        """The paths of this view's images."""
+        if paths.weights.shape[-1] != choice.num_options:
+            raise ArchitectureError(
+                f"Paths for choice {choice.name!r} must have a weight for each of its {choice.num_options} options in "
+                f"the last dimension; got weights of shape {tuple(paths.weights.shape)}."
+            )
+        if self.images is None or paths.weights.dim() == 1:
+            return paths
+        return Paths(paths.weights[self.images])
