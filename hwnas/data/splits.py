@@ -7,7 +7,7 @@ once, at the end. The parts are drawn by seed, class by class (stratified) and s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -194,7 +194,8 @@ def _take(labels: Tensor, pool: Indices, size: int, rng: np.random.Generator, *,
 
 def _labels(dataset: Dataset[Any], *, what: str) -> Tensor:
     """The labels: the last tensor, the attribute `targets` (torchvision's name), or the last entry of every item."""
-    if not hasattr(dataset, "__len__") or len(dataset) == 0:
+    num = len(dataset) if isinstance(dataset, Sized) else 0
+    if num == 0:
         raise DataError(f"{what} must have a length of at least 1; {type(dataset).__name__} has none.")
     try:
         if isinstance(dataset, TensorDataset):
@@ -202,15 +203,15 @@ def _labels(dataset: Dataset[Any], *, what: str) -> Tensor:
         elif hasattr(dataset, "targets"):
             found = torch.as_tensor(dataset.targets)
         else:
-            found = torch.as_tensor([dataset[i][-1] for i in range(len(dataset))])
+            found = torch.as_tensor([dataset[i][-1] for i in range(num)])
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(
             f"Labels of {what} cannot be read ({error}); the last entry of every item must be an integer."
         ) from error
-    if found.ndim != 1 or len(found) != len(dataset) or found.is_floating_point() or found.dtype == torch.bool:
+    if found.ndim != 1 or len(found) != num or found.is_floating_point() or found.dtype == torch.bool:
         raise DataError(
             f"Labels of {what} must be one integer an item; got {found.dtype} of the shape {tuple(found.shape)} for "
-            f"{len(dataset)} items."
+            f"{num} items."
         )
     return found.to(torch.int64)
 

@@ -191,8 +191,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path} is not a checkpoint of this version of hwnas: its format is {metadata.get('format')!r}, not "
             f"{_FORMAT!r}. Choose another directory."
         )
-    header = json.loads(metadata["checkpoint"])
-    return Checkpoint(**{**header, "run": Run(**header["run"]), "tensors": tensors})
+    try:
+        header = json.loads(metadata["checkpoint"])
+        return Checkpoint(**{**header, "run": Run(**header["run"]), "tensors": tensors})
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its record cannot be read ({error!r}). Remove it.") from error
 
 
 def latest_checkpoint(directory: Path) -> Checkpoint | None:

@@ -108,6 +108,8 @@ def train(
     """
     began = time.monotonic()
     processes = Processes(recipe.precision, accelerator)
+    if max_steps is not None and max_steps < 1:
+        raise ConfigError(f"`max_steps` must be at least 1; got {max_steps}.")
     steps_per_epoch = _steps_per_epoch(part, recipe, processes)
     num_steps = max(1, round(recipe.epochs * steps_per_epoch))
     last = num_steps if max_steps is None else min(num_steps, max_steps)

@@ -1,0 +1,56 @@
+import pytest
+import torch
+from torch import nn
+
+from hwnas.errors import ConfigError
+from hwnas.train import Recipe
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "`epochs` must be above 0; got 0"),
+        ({"epochs": float("inf")}, "`epochs` must be above 0; got inf"),
+        ({"batch_size": 1}, "`batch_size` must be at least 2"),
+        ({"learning_rate": -0.1}, "`learning_rate` must be above 0; got -0.1"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be above 0; got nan"),
+        ({"epochs": 3, "warmup_epochs": 3}, r"`warmup_epochs` must be at least 0 and below `epochs` \(3\)"),
+        ({"momentum": 1.0}, "`momentum` must be at least 0 and below 1"),
+        ({"weight_decay": -1.0}, "`weight_decay` must be at least 0"),
+        ({"label_smoothing": 1.0}, "`label_smoothing` must be at least 0 and below 1"),
+        ({"gradient_clip": 0.0}, "`gradient_clip` must be above 0"),
+        ({"num_random": -1}, "`num_random` must be at least 0"),
+        ({"distillation": -1.0}, "`distillation` must be at least 0"),
+        ({"scheme": "dart"}, "`scheme` must be one of sandwich, single_path; got 'dart'"),
+        ({"optimizer": "adam"}, "`optimizer` must be one of adamw, sgd"),
+        ({"schedule": "step"}, "`schedule` must be one of constant, cosine, linear"),
+        ({"precision": "float16"}, "`precision` must be one of bfloat16, float32"),
+    ],
+)
+def test_values_out_of_range(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Recipe(**options)
+
+
+def learning_rates(**options):
+    recipe = Recipe(epochs=10, learning_rate=1.0, **options)
+    optimizer = recipe.make_optimizer(nn.Linear(2, 2))
+    schedule = recipe.make_schedule(optimizer, num_steps=10)
+    rates = []
+    for step in (0, 5, 2, 9):  # in any order: the schedule remembers nothing
+        schedule.step_update(step)
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+def test_schedules_by_their_formula():
+    cosine = [0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * n / 10)))) for n in (0, 5, 2, 9)]
+    assert learning_rates(schedule="cosine") == pytest.approx(cosine)
+    assert learning_rates(schedule="linear") == pytest.approx([1.0, 0.5, 0.8, 0.1])
+    assert learning_rates(schedule="constant") == pytest.approx([1.0] * 4)
+    assert learning_rates(schedule="constant", warmup_epochs=4) == pytest.approx([0.0, 1.0, 0.5, 1.0])
+
+
+def test_decay_on_weights_alone():
+    groups = Recipe(weight_decay=0.1).make_optimizer(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))).param_groups
+    assert {g["weight_decay"]: sorted(p.ndim for p in g["params"]) for g in groups} == {0.0: [1, 1, 1], 0.1: [2]}
