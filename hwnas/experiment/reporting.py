@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from hwnas.cost import CostTable, LatencyTable
+from hwnas.cost import STANDARD_UNITS, CostTable, LatencyTable
 from hwnas.device import read_networks
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.study import Study
@@ -30,20 +30,20 @@ __all__ = ["write_evidence"]
 def write_evidence(study: Study, strategy: Strategy, result: SearchResult, *, title: str) -> None:
     """Write `front.csv` and `report.html` into the result's folder.
 
-    The horizontal axis is the latency of the budget, or where there is none the MACs in millions.
+    The horizontal axis is the latency of the budget, or where there is none the MACs.
     """
     latency = next((budget.cost for budget in study.budgets if budget.profiler == "latency"), None)
     table = None if latency is None else study.profilers.latency_table
-    cost = latency if isinstance(latency, CostTable) else study.profilers["macs"].cost * 1e-6
+    name, cost = ("latency", latency) if isinstance(latency, CostTable) else ("macs", study.profilers["macs"].cost)
     front = _front(strategy, cost)
-    write_front_csv(front, result.directory / "front.csv")
+    write_front_csv(front, result.directory / "front.csv", cost_column="latency_ms" if name == "latency" else name)
     data = ReportData(
         title=title or f"A network for {', '.join(map(str, study.budgets)) or 'no budget'}",
         space=study.space_name,
         num_architectures=study.space.space.size,
         chosen=Network(
             name="chosen",
-            latency_ms=cost.value(result.architecture),
+            cost=cost.value(result.architecture),
             accuracy=result.search_accuracy,
             standard_error=_binomial(result.search_accuracy, result.splits["search"].num_examples),
             measured_ms=next((row.measured for row in result.budgets if row.profiler == "latency"), None),
@@ -55,12 +55,14 @@ def write_evidence(study: Study, strategy: Strategy, result: SearchResult, *, ti
             for row in result.budgets
         ),
         blocks=() if table is None else _blocks(study, table, result.architecture),
+        cost_name=name,
+        cost_unit=STANDARD_UNITS[name],
         front=front,
         evaluated=_evaluated(study, cost),
         rivals=tuple(
             Network(
                 name=rival.name,
-                latency_ms=cost.value(rival.architecture),
+                cost=cost.value(rival.architecture),
                 accuracy=rival.search_accuracy,
                 measured_ms=None if rival.measured is None else rival.measured.get("latency"),
             )
@@ -89,9 +91,7 @@ def _front(strategy: Strategy, cost: CostTable) -> tuple[FrontPoint, ...]:
     if not isinstance(strategy, Certified):
         return ()
     front = pareto_front(strategy.utility().table, cost)
-    return tuple(
-        FrontPoint(latency_ms=float(c), utility=float(u)) for c, u in zip(front.costs, front.utilities, strict=True)
-    )
+    return tuple(FrontPoint(cost=float(c), utility=float(u)) for c, u in zip(front.costs, front.utilities, strict=True))
 
 
 def _evaluated(study: Study, cost: CostTable) -> tuple[Network, ...]:
@@ -102,7 +102,7 @@ def _evaluated(study: Study, cost: CostTable) -> tuple[Network, ...]:
                 architecture = Architecture.from_json(trial.architecture)
                 points[architecture] = Network(
                     name=f"{name}, trial {trial.number}",
-                    latency_ms=cost.value(architecture),
+                    cost=cost.value(architecture),
                     accuracy=trial.score,
                     standard_error=_binomial(trial.score, trial.num_images),
                 )
@@ -113,9 +113,7 @@ def _calibration(table: LatencyTable | None, cost: CostTable) -> tuple[Network, 
     if table is None or table.path is None:
         return ()
     return tuple(
-        Network(
-            name=measurement.key, latency_ms=cost.value(architecture), accuracy=0.0, measured_ms=measurement.median_ms
-        )
+        Network(name=measurement.key, cost=cost.value(architecture), accuracy=0.0, measured_ms=measurement.median_ms)
         for architecture, measurement in read_networks(table.path)
     )
 

@@ -38,10 +38,10 @@ class BudgetRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Network:
-    """One network as a point: predicted latency, accuracy (0 to 1), and the measured latency where there is one."""
+    """One network as a point: predicted cost (`ReportData.cost_name`), accuracy (0 to 1), and the measured latency."""
 
     name: str
-    latency_ms: float
+    cost: float
     accuracy: float
     standard_error: float | None = None
     measured_ms: float | None = None
@@ -49,9 +49,9 @@ class Network:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrontPoint:
-    """One network of the exact front: no other has both less predicted latency and more utility."""
+    """One network of the exact front: no other has both less predicted cost and more utility."""
 
-    latency_ms: float
+    cost: float
     utility: float
 
 
@@ -84,7 +84,8 @@ class ReportData:
         chosen: the network that was returned; its accuracy is with the supernet's weights.
         budgets: every budget, in the order given.
         blocks: the blocks of the chosen network in running order, with the table's times.
-        front: the exact front of utility against predicted latency, by rising latency.
+        cost_name: the profiler whose cost is the horizontal axis, and `cost_unit` its standard unit.
+        front: the exact front of utility against that cost, by rising cost.
         utility_label: what the front's utility is, for its axis.
         evaluated: networks whose accuracy was taken with the supernet's weights.
         rivals: what simpler searches find under the same budgets.
@@ -102,6 +103,8 @@ class ReportData:
     chosen: Network
     budgets: tuple[BudgetRow, ...]
     blocks: tuple[BlockTime, ...] = ()
+    cost_name: str = "latency"
+    cost_unit: str = "ms"
     front: tuple[FrontPoint, ...] = ()
     utility_label: str = "estimated utility"
     evaluated: tuple[Network, ...] = ()
@@ -119,7 +122,12 @@ class ReportData:
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
-    def latency_limit_ms(self) -> float | None:
-        """The tightest latency budget in milliseconds, if there is one."""
-        limits = [row.limit for row in self.budgets if row.profiler == "latency"]
+    def cost_label(self) -> str:
+        """What the horizontal axis is called: a network's own cost, "latency" or "MACs"."""
+        return {"macs": "MACs", "params": "parameters"}.get(self.cost_name, self.cost_name)
+
+    @property
+    def cost_limit(self) -> float | None:
+        """The tightest budget on that cost, in `cost_unit`, if there is one."""
+        limits = [row.limit for row in self.budgets if row.profiler == self.cost_name]
         return min(limits, default=None)

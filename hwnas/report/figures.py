@@ -23,31 +23,31 @@ _PIXELS_AROUND_BARS = 90
 
 
 def accuracy_figure(data: ReportData) -> Figure:
-    """Accuracy against predicted latency: what was evaluated, the rivals, the choice, the budget line."""
+    """Accuracy against predicted cost: what was evaluated, the rivals, the choice, the budget line."""
     traces = []
     if data.evaluated:
-        traces.append(_points(data.evaluated, name="evaluated", color="@muted", size=6, opacity=0.55))
+        traces.append(_points(data.evaluated, data.cost_unit, name="evaluated", color="@muted", size=6, opacity=0.55))
     if data.rivals:
-        rivals = _points(data.rivals, name="rivals", color="@rival", size=10, symbol="diamond")
+        rivals = _points(data.rivals, data.cost_unit, name="rivals", color="@rival", size=10, symbol="diamond")
         traces.append(rivals | _error_bars(data.rivals, color="@rival"))
-    chosen = _points((data.chosen,), name="chosen", color="@chosen", size=16, symbol="star")
+    chosen = _points((data.chosen,), data.cost_unit, name="chosen", color="@chosen", size=16, symbol="star")
     traces.append(chosen | _error_bars((data.chosen,), color="@chosen"))
-    layout = _layout(x="predicted latency (ms)", y="accuracy before fine-tuning")
+    layout = _layout(x=_cost_title(data), y="accuracy before fine-tuning")
     layout["yaxis"]["tickformat"] = ".1~%"
-    return {"data": traces, "layout": layout | _budget_line(data.latency_limit_ms)}
+    return {"data": traces, "layout": layout | _budget_line(data)}
 
 
 def front_figure(data: ReportData) -> Figure:
-    """The exact front: the most utility that is possible within every latency, and the budget line."""
+    """The exact front: the most utility that is possible within every cost, and the budget line."""
     front = {
         "type": "scatter",
         "mode": "lines+markers",
         "name": "best possible",
-        "x": [point.latency_ms for point in data.front],
+        "x": [point.cost for point in data.front],
         "y": [point.utility for point in data.front],
         "line": {"color": "@front", "width": 2, "shape": "hv"},
         "marker": {"color": "@front", "size": 5},
-        "hovertemplate": "%{x:.4g} ms, %{y:.4g}<extra></extra>",
+        "hovertemplate": "%{x:.4~s}, %{y:.4g}<extra></extra>",
     }
     traces = [front]
     if data.certificate is not None:
@@ -55,21 +55,21 @@ def front_figure(data: ReportData) -> Figure:
             "type": "scatter",
             "mode": "markers",
             "name": "chosen",
-            "x": [data.chosen.latency_ms],
+            "x": [data.chosen.cost],
             "y": [data.certificate.objective],
             "marker": {"color": "@chosen", "size": 16, "symbol": "star"},
-            "hovertemplate": "%{x:.4g} ms, %{y:.4g}<extra>chosen</extra>",
+            "hovertemplate": "%{x:.4~s}, %{y:.4g}<extra>chosen</extra>",
         }
         traces.append(chosen)
-    layout = _layout(x="predicted latency (ms)", y=html.escape(data.utility_label))
-    return {"data": traces, "layout": layout | _budget_line(data.latency_limit_ms)}
+    layout = _layout(x=_cost_title(data), y=html.escape(data.utility_label))
+    return {"data": traces, "layout": layout | _budget_line(data)}
 
 
 def agreement_figure(data: ReportData) -> Figure:
     """Measured against predicted latency of whole networks, around the line where they are equal."""
     measured = [network for network in data.calibration if network.measured_ms is not None]
     chosen = [data.chosen] if data.chosen.measured_ms is not None else []
-    values = [value for network in (*measured, *chosen) for value in (network.latency_ms, network.measured_ms or 0.0)]
+    values = [value for network in (*measured, *chosen) for value in (network.cost, network.measured_ms or 0.0)]
     low, high = (0.95 * min(values), 1.05 * max(values)) if values else (0.0, 1.0)
     identity = {
         "type": "scatter",
@@ -86,10 +86,10 @@ def agreement_figure(data: ReportData) -> Figure:
         (chosen, "chosen", "@chosen", 16, "star"),
     ):
         if networks:
-            trace = _points(networks, name=name, color=color, size=size, symbol=symbol)
+            trace = _points(networks, "ms", name=name, color=color, size=size, symbol=symbol)
             trace["y"] = [network.measured_ms for network in networks]
             trace["text"] = [
-                f"{html.escape(network.name)}<br>predicted {format_quantity(network.latency_ms, 'ms')}"
+                f"{html.escape(network.name)}<br>predicted {format_quantity(network.cost, 'ms')}"
                 f"<br>measured {format_quantity(network.measured_ms or 0.0, 'ms')}"
                 for network in networks
             ]
@@ -135,16 +135,23 @@ def plotly_script() -> str:
 
 
 def _points(
-    networks: Sequence[Network], *, name: str, color: str, size: int, symbol: str = "circle", opacity: float = 1.0
+    networks: Sequence[Network],
+    unit: str,
+    *,
+    name: str,
+    color: str,
+    size: int,
+    symbol: str = "circle",
+    opacity: float = 1.0,
 ) -> Figure:
     return {
         "type": "scatter",
         "mode": "markers",
         "name": name,
-        "x": [network.latency_ms for network in networks],
+        "x": [network.cost for network in networks],
         "y": [network.accuracy for network in networks],
         "text": [
-            f"{html.escape(network.name)}<br>{format_quantity(network.latency_ms, 'ms')}, "
+            f"{html.escape(network.name)}<br>{format_quantity(network.cost, unit)}, "
             f"{format_percent(network.accuracy, network.standard_error)}"
             for network in networks
         ],
@@ -153,11 +160,17 @@ def _points(
     }
 
 
-def _budget_line(limit_ms: float | None) -> Figure:
-    if limit_ms is None:
+def _cost_title(data: ReportData) -> str:
+    unit = f" ({data.cost_unit})" if data.cost_unit in ("ms", "bytes") else ""
+    return html.escape(f"predicted {data.cost_label}{unit}")
+
+
+def _budget_line(data: ReportData) -> Figure:
+    limit = data.cost_limit
+    if limit is None:
         return {}
-    line = {"type": "line", "x0": limit_ms, "x1": limit_ms, "yref": "paper", "y0": 0, "y1": 1}
-    note = {"text": f"budget {format_quantity(limit_ms, 'ms')}", "x": limit_ms, "yref": "paper", "y": 0.01}
+    line = {"type": "line", "x0": limit, "x1": limit, "yref": "paper", "y0": 0, "y1": 1}
+    note = {"text": f"budget {format_quantity(limit, data.cost_unit)}", "x": limit, "yref": "paper", "y": 0.01}
     place = {"xanchor": "right", "yanchor": "bottom", "showarrow": False, "font": {"color": "@limit"}}
     return {
         "shapes": [line | {"line": {"color": "@limit", "width": 2, "dash": "dash"}}],

@@ -12,8 +12,15 @@ from hwnas.report.data import FrontPoint
 __all__ = ["write_front_csv"]
 
 
-def write_front_csv(front: Iterable[FrontPoint], path: str | os.PathLike[str]) -> pathlib.Path:
-    """Write one line a network, by rising predicted latency; numbers round-trip.
+def write_front_csv(
+    front: Iterable[FrontPoint], path: str | os.PathLike[str], *, cost_column: str = "latency_ms"
+) -> pathlib.Path:
+    """Write one line a network, by rising predicted cost; numbers round-trip.
+
+    Args:
+        front: the networks.
+        path: the file.
+        cost_column: the head of the first column; the unit is in the name.
 
     Returns:
         The path written.
@@ -22,8 +29,8 @@ def write_front_csv(front: Iterable[FrontPoint], path: str | os.PathLike[str]) -
         ExportError: the file cannot be written.
     """
     target = pathlib.Path(path)
-    lines = ["latency_ms,utility"]
-    for point in sorted(front, key=lambda point: point.latency_ms):
-        lines.append(f"{float(point.latency_ms)!r},{float(point.utility)!r}")
+    lines = [f"{cost_column},utility"]
+    for point in sorted(front, key=lambda point: point.cost):
+        lines.append(f"{float(point.cost)!r},{float(point.utility)!r}")
     write_whole(target, "".join(f"{line}\n" for line in lines).encode())
     return target

@@ -41,9 +41,9 @@ def render_report(data: ReportData) -> str:
     figures["accuracy"] = accuracy_figure(data)
     sections.append(
         _section(
-            "Accuracy against latency",
-            "Latency as the measured table predicts it; accuracy on data that the weights have not seen, before "
-            "fine-tuning. Nothing right of the dashed line may be returned.",
+            f"Accuracy against {data.cost_label}",
+            "Accuracy is on data that the weights have not seen, before fine-tuning; the cost is as predicted. Nothing "
+            "right of the dashed line may be returned.",
             _figure("accuracy"),
         )
     )

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from hwnas.report import BlockTime
+from hwnas.report import BlockTime, BudgetRow
 from hwnas.report.figures import accuracy_figure, agreement_figure, front_figure, time_figure
 
 from .examples import HOSTILE, finished_search
@@ -22,13 +22,13 @@ def test_accuracy_has_a_trace_for_each_kind_and_the_budget_line() -> None:
 
 def test_without_a_latency_budget_there_is_no_line() -> None:
     data = dataclasses.replace(DATA, budgets=DATA.budgets[1:])
-    assert data.latency_limit_ms is None
+    assert data.cost_limit is None
     assert "shapes" not in accuracy_figure(data)["layout"]
 
 
 def test_the_front_marks_the_choice_at_its_certified_utility() -> None:
     front, chosen = front_figure(DATA)["data"]
-    assert front["x"] == [point.latency_ms for point in DATA.front]
+    assert front["x"] == [point.cost for point in DATA.front]
     assert DATA.certificate is not None
     assert (chosen["x"], chosen["y"]) == ([4.81], [DATA.certificate.objective])
     assert len(front_figure(dataclasses.replace(DATA, certificate=None))["data"]) == 1
@@ -55,3 +55,14 @@ def test_blocks_that_take_no_time_are_no_division_by_zero() -> None:
 @pytest.mark.parametrize("make", [accuracy_figure, front_figure, agreement_figure])
 def test_labels_are_escaped(make) -> None:
     assert "<img" not in str(make(finished_search(name=HOSTILE)))
+
+
+def test_another_cost_has_its_own_name_unit_and_budget() -> None:
+    budget = BudgetRow(profiler="macs", unit="macs", limit=5e6, predicted=4e6)
+    chosen = dataclasses.replace(DATA.chosen, cost=4e6)
+    figure = accuracy_figure(
+        dataclasses.replace(DATA, cost_name="macs", cost_unit="macs", budgets=(budget,), chosen=chosen)
+    )
+    assert figure["layout"]["xaxis"]["title"]["text"] == "predicted MACs"
+    assert figure["layout"]["annotations"][0]["text"] == "budget 5 M MACs"
+    assert "4 M MACs" in figure["data"][-1]["text"][0]

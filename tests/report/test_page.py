@@ -100,7 +100,7 @@ def test_every_figure_is_one_that_plotly_accepts(page: Page) -> None:
 
 
 def test_a_report_of_the_least_there_is() -> None:
-    chosen = Network(name="chosen", latency_ms=1.0, accuracy=0.5)
+    chosen = Network(name="chosen", cost=1.0, accuracy=0.5)
     page = Page(render_report(ReportData(title="t", space="s", num_architectures=6, chosen=chosen, budgets=())))
     assert list(page.figures) == ["accuracy"]
     assert "One of 6 networks of s" in page.text
