@@ -33,7 +33,7 @@ def reestimate_batch_norm(module: nn.Module, batches: Iterable[tuple[Tensor, ...
         batches: inputs of the module, from *training* data.
 
     Raises:
-        DataError: if there is no batch, or a layer saw fewer than two values a channel.
+        DataError: if there is no batch, or a layer gets a single value a channel.
 
     Source: Z. Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", section 3.4,
     arXiv:1904.00420; variances pooled as in T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the
@@ -42,7 +42,8 @@ def reestimate_batch_norm(module: nn.Module, batches: Iterable[tuple[Tensor, ...
     layers = {name: layer for name, layer in module.named_modules() if _has_statistics(layer)}
     moments = {name: _Moments() for name in layers}
     handles = [
-        layer.register_forward_pre_hook(functools.partial(_observe, moments[name])) for name, layer in layers.items()
+        layer.register_forward_pre_hook(functools.partial(_observe, moments[name], name))
+        for name, layer in layers.items()
     ]
     num_batches = 0
     try:
@@ -57,9 +58,7 @@ def reestimate_batch_norm(module: nn.Module, batches: Iterable[tuple[Tensor, ...
         raise DataError("Batch norm needs at least one batch to estimate its statistics from; got none.")
     for name, layer in layers.items():
         seen = moments[name]
-        if seen.num == 1:
-            raise DataError(f"{name} saw one value a channel, which has no variance; give it larger batches.")
-        if seen.num > 1:
+        if seen.num > 0:
             layer.running_mean.copy_(seen.mean)
             layer.running_var.copy_(seen.squares / (seen.num - 1))
 
@@ -102,8 +101,11 @@ class _Moments:
         self.num = total
 
 
-def _observe(moments: _Moments, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    moments.add(inputs[0])
+def _observe(moments: _Moments, name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    x = inputs[0]
+    if x.numel() == x.shape[1]:
+        raise DataError(f"{name} got one value a channel, which has no variance; give it larger batches.")
+    moments.add(x)
 
 
 def _has_statistics(module: nn.Module) -> bool:

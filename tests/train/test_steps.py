@@ -1,0 +1,109 @@
+"""The steps beside their papers: which networks run, on what, and with which gradient."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hwnas.data import Batch
+from hwnas.errors import ArchitectureError, ConfigError
+from hwnas.train import Recipe, fine_tune, train_supernet
+from hwnas.train.losses import cross_entropy, distillation
+from hwnas.train.sandwich import sandwich
+from hwnas.train.single_path import single_path
+from tests.train.examples import ends, make_space, make_splits, same, weights
+
+BATCH = Batch(inputs=(torch.randn(8, 1, 6, 6),), labels=torch.arange(8) % 3)
+
+
+class Recording:
+    """A network that notes what ran, and the backward passes."""
+
+    def __init__(self, space):
+        self.space, self.ran, self.losses = space.eval(), [], []
+
+    def __call__(self, inputs, selection):
+        self.ran.append(selection)
+        return self.space(inputs, selection)
+
+    def backward(self, loss):
+        self.losses.append(loss.detach())
+        loss.backward()
+
+
+def gradients(space):
+    return {name: None if p.grad is None else p.grad.clone() for name, p in space.named_parameters()}
+
+
+def test_single_path():
+    space = make_space()
+    network = Recording(space)
+    step = single_path(space.space, label_smoothing=0.1)
+    loss = step(network, BATCH, np.random.default_rng(3), network.backward)
+    assert network.ran == [space.space.sample(np.random.default_rng(3))]
+    expected = nn.CrossEntropyLoss(label_smoothing=0.1)(space(BATCH.inputs, network.ran[0]), BATCH.labels)
+    assert float(loss) == pytest.approx(float(expected.detach()))
+    other = {"k1": "k3", "k3": "k1"}[network.ran[0]["first"]]
+    first = {name: gradient for name, gradient in gradients(space).items() if name.startswith("module.0.")}
+    assert all((gradient is None) == (f".{other}." in name) for name, gradient in first.items())
+
+
+def test_sandwich_is_one_sum_of_gradients():
+    """Expected gradient: of CE(largest) + w * sum of KL(largest || student), written out with detached targets."""
+    space = make_space()
+    network = Recording(space)
+    step = sandwich(space.space, **ends(space), num_random=2, label_smoothing=0.0, weight=0.7)
+    loss = step(network, BATCH, np.random.default_rng(3), network.backward)
+    rng = np.random.default_rng(3)
+    randoms = [space.space.sample(rng), space.space.sample(rng)]
+    assert network.ran == [*ends(space).values(), *randoms]
+    found = gradients(space)
+
+    space.zero_grad()
+    teacher = space(BATCH.inputs, ends(space)["largest"])
+    target = torch.softmax(teacher, 1).detach()
+    total = nn.functional.cross_entropy(teacher, BATCH.labels)
+    assert float(loss) == pytest.approx(float(total))
+    for architecture in network.ran[1:]:
+        log_student = torch.log_softmax(space(BATCH.inputs, architecture), 1)
+        total = total + 0.7 * (target * (target.log() - log_student)).sum(1).mean()
+    total.backward()
+    for name, gradient in gradients(space).items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_no_gradient_to_the_teacher():
+    teacher = torch.randn(4, 3, requires_grad=True)
+    distillation(torch.randn(4, 3, requires_grad=True), teacher).backward()
+    assert teacher.grad is None
+    assert float(distillation(teacher, teacher)) == pytest.approx(0.0, abs=1e-6)
+    labels = torch.tensor([0, 1, 2, 0])
+    assert torch.equal(cross_entropy(teacher, labels), nn.functional.cross_entropy(teacher, labels))
+
+
+def test_sandwich_needs_its_ends():
+    recipe = Recipe(scheme="sandwich", batch_size=16)
+    with pytest.raises(ConfigError, match="'sandwich' needs `largest` and `smallest`"):
+        train_supernet(make_space(), make_splits(), recipe, seed=0)
+    with pytest.raises(ArchitectureError):
+        train_supernet(make_space(), make_splits(), recipe, seed=0, largest={"first": "k9"}, smallest={})
+
+
+def plain():
+    return make_space().freeze({"first": "k3", "depth": 1, "block0": 0})
+
+
+def test_fine_tune_with_a_teacher_resumes(tmp_path):
+    recipe = Recipe(epochs=2, batch_size=16, distillation=2.0)
+    whole, resumed, untaught = plain(), plain(), plain()
+    teacher = make_space(seed=4).freeze({"first": "k1", "depth": 1, "block0": 1})
+    teacher[-2].p = 0.9
+    before = weights(teacher)
+    fine_tune(whole, make_splits(), recipe, seed=2, teacher=teacher)
+    fine_tune(plain(), make_splits(), recipe, seed=2, teacher=teacher, directory=tmp_path, max_steps=5)
+    fine_tune(resumed, make_splits(), recipe, seed=2, teacher=teacher, directory=tmp_path)
+    fine_tune(untaught, make_splits(), recipe, seed=2)
+    assert same(weights(whole), weights(resumed))
+    assert not same(weights(whole), weights(untaught))
+    assert same(before, weights(teacher))  # the trap: a teacher in train mode moves its batch norm
+    assert teacher.training
