@@ -169,9 +169,8 @@ def _united(boxes: Sequence[Box], num_options: Mapping[str, int]) -> tuple[Box, 
                     untouched.append(box)
                 else:
                     groups.setdefault(tuple(part for part in box if part[0] != name), []).append(codes)
-            if all(len(parts) == 1 for parts in groups.values()):
-                if all(len(parts[0]) < num_options[name] for parts in groups.values()):
-                    continue
+            if all(len(parts) == 1 and len(parts[0]) < num_options[name] for parts in groups.values()):
+                continue
             merged: dict[Box, None] = dict.fromkeys(untouched)
             for rest, parts in groups.items():
                 codes = tuple(sorted({code for part in parts for code in part}))
@@ -271,7 +270,6 @@ class Trace:
         merges: for a buffer that stands for several: (guard, buffer) for each; together they are all cases.
         inputs: the buffers of the network's inputs.
         outputs: the buffers of its outputs, and when they are.
-        weights: parameters and buffers of the frozen networks.
         is_exact: whether the life of every buffer is known for every architecture.
     """
 
@@ -281,7 +279,6 @@ class Trace:
     merges: Mapping[int, tuple[tuple[Guard, int], ...]]
     inputs: tuple[int, ...]
     outputs: tuple[tuple[Guard, int], ...]
-    weights: tuple[Weight, ...]
     is_exact: bool
 
 

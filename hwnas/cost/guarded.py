@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwnas.cost.latency_table import LatencyTable
 from hwnas.cost.table import CostTable
@@ -22,7 +23,7 @@ def guarded_sum(space: Space, quantities: Iterable[tuple[Guard, float]], *, unit
     codes, 0 elsewhere (also where a choice is inactive). Whole numbers stay exact below 2**53.
     """
     constant = 0.0
-    values: dict[tuple[str, ...], np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = {}
+    values: dict[tuple[str, ...], NDArray[np.float64]] = {}
     for guard, quantity in quantities:
         for box in guard.boxes:
             if not box:
@@ -32,7 +33,20 @@ def guarded_sum(space: Space, quantities: Iterable[tuple[Guard, float]], *, unit
             if names not in values:
                 values[names] = np.zeros([space.choice(name).num_options + 1 for name in names])
             values[names][np.ix_(*(codes for _, codes in box))] += quantity
-    return CostTable(space, constant, (Term(names, table) for names, table in values.items()), unit=unit)
+    terms = (_without_idle_axes(space, names, table) for names, table in values.items())
+    return CostTable(space, constant, terms, unit=unit)
+
+
+def _without_idle_axes(space: Space, names: tuple[str, ...], values: NDArray[np.float64]) -> Term:
+    """A term without the choices that are always active and make no difference."""
+    kept = list(names)
+    for name in names:
+        axis, choice = kept.index(name), space.choice(name)
+        options = values.take(range(choice.num_options), axis)
+        if not choice.condition and (options == options.take([0], axis)).all():
+            values = np.asarray(options.take(0, axis))
+            kept.remove(name)
+    return Term(tuple(kept), values)
 
 
 def block_sum(space: Space, blocks: Iterable[Block], table: LatencyTable) -> CostTable:

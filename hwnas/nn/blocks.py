@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,18 +18,15 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from hwnas.nn.freezing import copied
-from hwnas.nn.loose import LooseRun, loose_runs
+from hwnas.nn.loose import LooseRun, Segment, segments_of, uses_of
 from hwnas.nn.operators import is_view
 from hwnas.nn.recorder import spec_of
 from hwnas.nn.shadow import original
 from hwnas.nn.supernet_pass import SupernetPass
-from hwnas.nn.tracing import BlockRun
 from hwnas.space import Space
 from hwnas.trace import Block, simplified
 
 __all__ = ["PendingBlock", "TracedBlock", "pending_blocks", "traced_blocks"]
-
-_Segment = BlockRun | LooseRun
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,16 +49,17 @@ class PendingBlock:
     """A block whose module is still to be made."""
 
     block: Block
-    segments: tuple[_Segment, ...]
+    segments: tuple[Segment, ...]
 
 
 def pending_blocks(ran: SupernetPass, space: Space) -> tuple[PendingBlock, ...]:
     """The blocks of a pass, in the order in which they ran."""
-    chains: list[list[_Segment]] = []
-    segments = loose_runs(ran)
-    users = _users(segments, ran)
-    for segment in segments:
-        if chains and _continues(chains[-1][-1], segment, users):
+    chains: list[list[Segment]] = []
+    uses = uses_of(ran)
+    for segment in segments_of(ran, uses):
+        if not segment.calls:  # an identity
+            continue
+        if chains and _continues(chains[-1][-1], segment, uses):
             chains[-1].append(segment)
         else:
             chains.append([segment])
@@ -90,44 +88,36 @@ def traced_blocks(blocks: Sequence[PendingBlock], given: Mapping[int, Tensor]) -
     )
 
 
-def _users(segments: Sequence[_Segment], ran: SupernetPass) -> dict[int, int]:
-    """How often each tensor is used, by its `id`."""
-    users: dict[int, int] = {}
-    merged = (tensor for item in ran.items if not hasattr(item, "guard") for tensor in item.tensors)  # type: ignore[union-attr]
-    for tensors in (*(segment.inputs for segment in segments), ran.outputs, tuple(merged)):
-        for tensor in tensors:
-            users[id(tensor)] = users.get(id(tensor), 0) + 1
-    return users
-
-
-def _continues(first: _Segment, second: _Segment, users: Mapping[int, int]) -> bool:
+def _continues(first: Segment, second: Segment, uses: Mapping[int, Sequence[int]]) -> bool:
     """Whether the second one is the only one to use what the first one gives, and both run together."""
-    return (
-        not first.of_choice
-        and not second.of_choice
-        and first.guard == second.guard
-        and len(first.outputs) == len(second.inputs) == len(second.outputs) == 1
-        and first.outputs[0] is second.inputs[0]
-        and users[id(second.inputs[0])] == 1
-        and all(_is_simple(segment) for segment in (first, second))
+    if first.of_choice or second.of_choice or first.guard != second.guard:
+        return False
+    if not all(_is_simple(segment) for segment in (first, second)):
+        return False
+    passed = first.outputs[0]
+    in_place = second.outputs[0] is passed  # what comes later uses the second one's result
+    later = [position for position in uses[id(passed)] if position > first.last]
+    return passed is second.inputs[0] and all(
+        second.first <= position and (in_place or position <= second.last) for position in later
     )
 
 
-def _is_simple(segment: _Segment) -> bool:
+def _is_simple(segment: Segment) -> bool:
     """Whether it is a function from one tensor to one tensor, called as one."""
+    if len(segment.inputs) != 1 or len(segment.outputs) != 1:
+        return False
     if isinstance(segment, LooseRun):
-        return len(segment.inputs) == 1
+        return True
     args, kwargs = segment.arguments
     return len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and segment.template.tree.is_leaf()
 
 
-def _num_operations(segment: _Segment) -> int:
-    calls = segment.calls if isinstance(segment, LooseRun) else segment.template.calls
-    return sum(not is_view(call.operator) for call in calls)
+def _num_operations(segment: Segment) -> int:
+    return sum(not is_view(call.operator) and "empty" not in call.operator._schema.name for call in segment.calls)
 
 
-def _record(chain: Sequence[_Segment], space: Space) -> Block:
-    keys = [segment.key if isinstance(segment, LooseRun) else segment.template.key for segment in chain]
+def _record(chain: Sequence[Segment], space: Space) -> Block:
+    keys = [segment.key for segment in chain]
     return Block(
         key=keys[0] if len(keys) == 1 else hashlib.sha256("\n".join(keys).encode()).hexdigest(),
         module=" + ".join(dict.fromkeys(segment.path for segment in chain)),
@@ -139,21 +129,18 @@ def _record(chain: Sequence[_Segment], space: Space) -> Block:
     )
 
 
-def _module(segment: _Segment) -> nn.Module:
+def _module(segment: Segment) -> nn.Module:
     if isinstance(segment, LooseRun):
         return segment.module()
     with torch.no_grad():
         module = copied(original(segment.module))
     args, kwargs = segment.arguments
-    if not kwargs and len(args) == len(segment.inputs) and all(map(_is, args, segment.inputs)):
-        if segment.template.tree.is_leaf():
-            return module
+    plain = not kwargs and list(map(id, args)) == list(map(id, segment.inputs))
+    if plain and segment.template.tree.is_leaf():
+        return module
     position = {id(tensor): index for index, tensor in enumerate(segment.inputs)}
     leaves, tree = pytree.tree_flatten((args, kwargs))
     return _Adapter(module, [(position.get(id(leaf)), leaf) for leaf in leaves], tree)
-
-
-_is: Callable[[Any, Any], bool] = lambda one, other: one is other  # noqa: E731
 
 
 class _Adapter(nn.Module):

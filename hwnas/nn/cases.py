@@ -41,11 +41,11 @@ class GuardedRun:
         """Under which options the code runs now."""
         return self.recorder.guard
 
-    def under(self, guard: Guard, function: Callable[[], T]) -> T:
+    def under(self, guard: Guard, function: Callable[..., T], *args: Any) -> T:
         """The result of a function that runs under a guard (which must be within the present one)."""
         before, self.recorder.guard = self.recorder.guard, guard
         try:
-            return function()
+            return function(*args)
         finally:
             self.recorder.guard = before
 
@@ -65,9 +65,7 @@ class GuardedRun:
             )
             cases = [(guard, chosen) for guard, chosen in joint if guard.boxes]
             check_number_of_cases(len(cases), (guard for guard, _ in cases))
-        return self.merged(
-            [(guard, self.under(guard, lambda chosen=chosen: function(chosen))) for guard, chosen in cases]  # type: ignore[misc]
-        )
+        return self.merged([(guard, self.under(guard, function, chosen)) for guard, chosen in cases])
 
     def fork(self, pieces: Sequence[Piece]) -> Fork:
         """See `Cases`."""
@@ -97,7 +95,7 @@ class GuardedRun:
         del self.tape.items[mark:]
         self._num_forked += len(fork.guards)
         check_number_of_cases(self._num_forked, fork.guards)
-        return self.merged([(guard, self.under(guard, lambda: self.forking(function))) for guard in fork.guards])
+        return self.merged([(guard, self.under(guard, self.forking, function)) for guard in fork.guards])
 
     def merged(self, pieces: Sequence[Piece]) -> Any:
         """One value for what there is in each of several disjoint cases, which together are the present one."""

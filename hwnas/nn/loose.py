@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from hwnas.nn.block_run import BlockRun
 from hwnas.nn.recorder import Call, Merge, tape_key, tensors_in
 from hwnas.nn.supernet_pass import SupernetPass
-from hwnas.nn.tracing import BlockRun
 from hwnas.trace import Guard
 
-__all__ = ["LooseRun", "loose_runs"]
+__all__ = ["LooseRun", "Segment", "segments_of", "uses_of"]
 
 
 @dataclasses.dataclass(slots=True)
@@ -25,6 +25,8 @@ class LooseRun:
 
     Attributes:
         calls: the operators, before them those that make weights ready (views of weights made elsewhere).
+        first: the position of the first operator in the pass.
+        last: that of the last one.
         weights: the tensors they use that are no activations: by `id`, with their data.
     """
 
@@ -32,6 +34,8 @@ class LooseRun:
     weights: dict[int, Tensor]
     path: str
     guard: Guard
+    first: int
+    last: int
     inputs: list[Tensor]
     outputs: list[Tensor]
     key: str
@@ -67,16 +71,27 @@ class LooseRun:
         return fx.GraphModule(root, graph, class_name="LooseOperators")
 
 
-def loose_runs(ran: SupernetPass) -> list[BlockRun | LooseRun]:
-    """The blocks that ran, and between them the runs of operators."""
-    used: dict[int, list[int]] = {}  # by tensor, the positions of the items that use it
+Segment = BlockRun | LooseRun
+"""What may become a block."""
+
+
+def uses_of(ran: SupernetPass) -> dict[int, list[int]]:
+    """By the `id` of a tensor, the positions of the items that use it; the network's output is after the last."""
+    uses: dict[int, list[int]] = {}
     for position, item in enumerate(ran.items):
+        if isinstance(item, BlockRun) and not item.calls:
+            continue  # an identity
         for tensor in _used(item):
-            used.setdefault(id(tensor), []).append(position)
+            uses.setdefault(id(tensor), []).append(position)
     for tensor in ran.outputs:
-        used.setdefault(id(tensor), []).append(len(ran.items))
+        uses.setdefault(id(tensor), []).append(len(ran.items))
+    return uses
+
+
+def segments_of(ran: SupernetPass, uses: Mapping[int, Sequence[int]]) -> list[Segment]:
+    """The blocks that ran, and between them the runs of operators."""
     makers = {id(tensor): item for item in ran.items if isinstance(item, Call) for tensor in tensors_in((item.out,))}
-    result: list[BlockRun | LooseRun] = []
+    result: list[Segment] = []
     numbered: Iterable[tuple[int, Call | BlockRun | Merge]] = enumerate(ran.items)
     for guard, group in itertools.groupby(numbered, lambda pair: pair[1].guard if isinstance(pair[1], Call) else None):
         members = list(group)
@@ -84,14 +99,15 @@ def loose_runs(ran: SupernetPass) -> list[BlockRun | LooseRun]:
             result += [item for _, item in members if isinstance(item, BlockRun)]
         else:
             calls = [item for _, item in members if isinstance(item, Call)]
-            result.append(_loose_run(calls, members[-1][0], used, makers, ran.originals))
+            result.append(_loose_run(calls, members[0][0], members[-1][0], uses, makers, ran.originals))
     return result
 
 
 def _loose_run(
     calls: list[Call],
+    first: int,
     last: int,
-    used: Mapping[int, Sequence[int]],
+    uses: Mapping[int, Sequence[int]],
     makers: Mapping[int, Call],
     originals: Mapping[int, Tensor],
 ) -> LooseRun:
@@ -117,7 +133,7 @@ def _loose_run(
     for call in calls:
         need(call)
     made = {id(tensor): tensor for call in calls for tensor in tensors_in((call.out,)) if id(tensor) not in inputs}
-    outputs = [tensor for key, tensor in made.items() if any(position > last for position in used.get(key, ()))]
+    outputs = [tensor for key, tensor in made.items() if any(position > last for position in uses.get(key, ()))]
     outputs = outputs or list(tensors_in((calls[-1].out,)))
     everything = [*before, *calls]
     return LooseRun(
@@ -125,6 +141,8 @@ def _loose_run(
         weights=weights,
         path=calls[-1].path,
         guard=calls[0].guard,
+        first=first,
+        last=last,
         inputs=list(inputs.values()),
         outputs=outputs,
         key=tape_key(everything, list(inputs.values()), outputs),

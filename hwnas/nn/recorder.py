@@ -98,7 +98,7 @@ class Tape:
         return buffer
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes every operator to a tape.
 
     Attributes:
@@ -106,14 +106,16 @@ class Recorder(TorchDispatchMode):
         guard: under which options the operators run now.
         path: of the modules that run now, the innermost last.
         with_values: whether tensors that no choice has influenced hold data.
+        device: where those are.
     """
 
     def __init__(self, *, formulas: MacFormulas, with_values: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.tape = Tape()
         self.guard = ALWAYS
         self.path: list[str] = [""]
         self.with_values = with_values
+        self.device = torch.device("cpu")
         self._is_paused = False
         self._formulas = formulas
         self._metas: dict[int, tuple[Tensor, Tensor]] = {}
@@ -180,10 +182,9 @@ class Recorder(TorchDispatchMode):
         *,
         on_meta: bool,
     ) -> Any:
-        if "device" in kwargs or (
-            any(argument.name == "device" for argument in func._schema.arguments) and not any(tensors_in(args))
-        ):
-            kwargs = {**kwargs, "device": torch.device("meta" if on_meta else "cpu")}
+        takes_device = any(argument.name == "device" for argument in func._schema.arguments)
+        if "device" in kwargs or (takes_device and next(tensors_in(args), None) is None):
+            kwargs = {**kwargs, "device": torch.device("meta") if on_meta else self.device}
         if not on_meta:
             return func(*args, **kwargs)
         meta_args = tuple(self._as_meta(arg) for arg in args)

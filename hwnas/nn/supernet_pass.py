@@ -1,4 +1,4 @@
-"""One pass over a network from its example inputs to its outputs: on shapes, or where that is not enough with values."""
+"""One pass over a network from its example inputs to its outputs: on shapes, or where needed with values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from hwnas.errors import HwnasError, TraceError
+from hwnas.nn.block_run import BlockRun
 from hwnas.nn.operators import MacFormulas
 from hwnas.nn.recorder import Call, Merge, NeedsValues, Recorder, as_meta
-from hwnas.nn.tracing import BlockRun, Tracer
+from hwnas.nn.tracing import Tracer
 from hwnas.nn.variants import Fork, Variant
 from hwnas.nn.view import Structure
 from hwnas.space import Space
@@ -116,8 +117,8 @@ class _Run:
             if isinstance(error, HwnasError):
                 raise
             raise TraceError(
-                f"{what} cannot run on the example inputs, where {tracer.failed_guard}: {type(error).__name__}: {error}. "
-                "Check their shapes and types, and what the candidates before it give."
+                f"{what} cannot run on the example inputs, where {tracer.failed_guard}: {type(error).__name__}: "
+                f"{error}. Check their shapes and types, and what the candidates before it give."
             ) from error
         outputs = [(guard, tensor, tape.buffer(tensor)) for guard, tensor in self.outputs]
         return SupernetPass(
@@ -155,6 +156,7 @@ class _Run:
         if not isinstance(leaf, Tensor):
             return leaf
         given = leaf.detach().clone() if self.with_values else as_meta(leaf)
+        self.tracer.recorder.device = leaf.device
         self.given[id(given)] = leaf
         self.input_buffers[position] = self.tracer.tape.declare(given, self.input_buffers.get(position))
         return given
@@ -166,8 +168,8 @@ def _split(guards: list[Guard], run: _Run, error: NeedsValues, space: Space | No
     where = f"Module {error.path!r}" if error.path else "The network"
     if not names or space is None:
         raise TraceError(
-            f"{where} needs data that cannot be computed while it is traced: {error}. Compute it from the inputs, on the "
-            "CPU, or make it a constant."
+            f"{where} needs data that cannot be computed while it is traced: {error}. Compute it from the inputs, "
+            "or make it a constant."
         ) from error
     algebra = run.tracer.algebra
     result = []
@@ -175,7 +177,7 @@ def _split(guards: list[Guard], run: _Run, error: NeedsValues, space: Space | No
         parts = [guard]
         if guard == run.guard:
             joint = (algebra.both(guard, part) for part in _assignments(space, names))
-            parts = [part for part in itertools.islice((p for p in joint if p.boxes), _MAX_RUNS + 1)]
+            parts = list(itertools.islice((part for part in joint if part.boxes), _MAX_RUNS + 1))
         result += parts
     if len(result) > _MAX_RUNS:
         raise TraceError(

@@ -8,14 +8,13 @@ from typing import Any
 
 from torch import nn
 
+from hwnas.nn.block_run import BlockRun
 from hwnas.nn.blocks import PendingBlock, TracedBlock, pending_blocks, traced_blocks
 from hwnas.nn.operators import MacFormulas
 from hwnas.nn.recorder import Call, Merge
 from hwnas.nn.supernet_pass import SupernetPass, run_pass
 from hwnas.nn.view import Structure
-from hwnas.nn.weights import trace_weights
-from hwnas.space import Space
-from hwnas.trace import Guard, Operation, Trace, simplified
+from hwnas.trace import Guard, Operation, Trace
 
 __all__ = ["TracedSpace", "trace_space"]
 
@@ -53,36 +52,28 @@ def trace_space(
     ran = run_pass(module, structure, example_inputs, operators)
     pending = pending_blocks(ran, structure.space)
     trace = Trace(
-        operations=_operations(ran, structure.space),
+        operations=_operations(ran),
         blocks=tuple(block.block for block in pending),
         buffer_bytes=ran.buffer_bytes,
         merges={item.buffer: item.pieces for item in ran.items if isinstance(item, Merge)},
         inputs=ran.inputs,
         outputs=ran.output_buffers,
-        weights=trace_weights(module, structure),
         is_exact=ran.is_exact,
     )
     return TracedSpace(trace, ran, pending)
 
 
-def _operations(ran: SupernetPass, space: Space) -> tuple[Operation, ...]:
-    short: dict[Guard, Guard] = {}
-
-    def of(guard: Guard) -> Guard:
-        if guard not in short:
-            short[guard] = simplified(guard, space)
-        return short[guard]
-
+def _operations(ran: SupernetPass) -> tuple[Operation, ...]:
     result: list[Operation] = []
     for item in ran.items:
         if isinstance(item, Call):
-            result.append(_operation(item, item.path, of(item.guard), item.reads, item.writes))
-        elif not isinstance(item, Merge):
+            result.append(_operation(item, item.path, item.guard, item.reads, item.writes))
+        elif isinstance(item, BlockRun):
             buffers, root = item.buffers, len(item.template.path)
-            for call in item.template.calls:
+            for call in item.calls:
                 reads = tuple(buffer for local in call.reads if (buffer := buffers[local]) is not None)
                 writes = tuple(buffer for local in call.writes if (buffer := buffers[local]) is not None)
-                result.append(_operation(call, item.path + call.path[root:], of(item.guard), reads, writes))
+                result.append(_operation(call, item.path + call.path[root:], item.guard, reads, writes))
     return tuple(result)
 
 

@@ -61,9 +61,7 @@ class Variant(Tensor):
     def __new__(cls, pieces: Sequence[tuple[Guard, Tensor]], cases: Cases) -> Variant:
         """A variant with these disjoint cases."""
         first = pieces[0][1]
-        made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, first.shape, dtype=first.dtype, device=first.device
-        )
+        made = torch.Tensor._make_wrapper_subclass(cls, first.shape, dtype=first.dtype, device=first.device)
         assert isinstance(made, Variant)
         made.pieces = tuple(pieces)
         made.cases = cases
@@ -80,7 +78,9 @@ class Variant(Tensor):
         return apply(func, args, kwargs or {})
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         """Refuses: an operator that PyTorch calls without asking the variant would see one case only."""
         raise TraceError(
             f"The operator {func} got a tensor whose shape depends on choices, from code that hides it from PyTorch's "

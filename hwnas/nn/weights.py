@@ -89,9 +89,10 @@ class _Walk:
                     self.visit(child, _join(path, name), beyond)
             return
         paths = {child: _join(path, name) for name, child in module.named_modules()}
-        for joint, codes in self.algebra.combinations(guard, names.values()):
-            options = {key: slots[key].options[codes[name]] for key, name in names.items()}
-            selected = module.select(options, lambda child: child)
+        for joint, chosen in self.algebra.combinations(guard, names.values()):
+            selected = module.select(
+                {key: slots[key].options[chosen[name]] for key, name in names.items()}, lambda child: child
+            )
             self.visit(selected, paths.get(selected, path), joint)
 
 
