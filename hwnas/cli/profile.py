@@ -30,11 +30,11 @@ def command(
     """
     from hwnas.cost import format_quantity
     from hwnas.nn.families import load_space
-    from hwnas.profiler import FlopsProfiler, NumParamsProfiler, PeakMemoryProfiler, Profiler
+    from hwnas.profiler import CostProfiler, FlopsProfiler, NumParamsProfiler, PeakMemoryProfiler
 
     model_space = load_space(space)
     architecture = None if arch is None else read_architecture(model_space, arch)
-    profilers: dict[str, Profiler] = {
+    profilers: dict[str, CostProfiler] = {
         "macs": FlopsProfiler(model_space),
         "params": NumParamsProfiler(model_space),
         "peak_memory_bytes": PeakMemoryProfiler(model_space),

@@ -11,11 +11,11 @@ from hwnas.cost import Budget, BudgetRequest, LatencyTable, format_quantity
 from hwnas.errors import BudgetError
 from hwnas.nn import ModelSpace
 from hwnas.profiler import (
+    CostProfiler,
     FlopsProfiler,
     LatencyProfiler,
     NumParamsProfiler,
     PeakMemoryProfiler,
-    Profiler,
     SizeProfiler,
 )
 
@@ -43,14 +43,14 @@ class Profilers:
         self._space = space
         self._measure = measure
         self._z = z
-        self._made: dict[str, Profiler] = {}
+        self._made: dict[str, CostProfiler] = {}
 
     @functools.cached_property
     def latency_table(self) -> LatencyTable:
         """The table of measured blocks, measured now if it is not yet."""
         return self._measure()
 
-    def __getitem__(self, name: str) -> Profiler:
+    def __getitem__(self, name: str) -> CostProfiler:
         """The profiler called `name`.
 
         Raises:
@@ -60,7 +60,7 @@ class Profilers:
             self._made[name] = self._make(name)
         return self._made[name]
 
-    def _make(self, name: str) -> Profiler:
+    def _make(self, name: str) -> CostProfiler:
         if name == "latency":
             return LatencyProfiler(self._space, self.latency_table, z=self._z)
         if name not in _WITHOUT_DEVICE:
