@@ -20,7 +20,8 @@ from hwnas.errors import BudgetError, DeviceError
 from hwnas.experiment.settle import Measured
 from hwnas.export import export_onnx, file_size_bytes
 from hwnas.measurement import Fingerprint
-from hwnas.nn import ModelSpace, count
+from hwnas.nn import ModelSpace
+from hwnas.nn.counting import count
 from hwnas.space import Architecture
 
 __all__ = ["Deployment", "MeasuredDevice"]

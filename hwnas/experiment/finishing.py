@@ -94,7 +94,8 @@ class Finishing:
         else:
             raise InfeasibleError(
                 f"Of {_MAX_VERIFICATIONS} networks that kept the budgets when they were chosen, none kept them in the "
-                "final verification. The device is too noisy for so tight a budget: relax it, or measure on an idle device.",
+                "final verification. The device is too noisy for so tight a budget: relax it, or measure on an idle "
+                "device.",
                 least={name: measured.value for name, measured in final.items()},
             )
         with self.phases("test", study=study):

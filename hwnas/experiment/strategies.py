@@ -38,9 +38,8 @@ def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -
     known = [name for name in inspect.signature(factory).parameters if name not in _GIVEN]
     unknown = [name for name in options if name not in (*known, "max_trials")]
     if unknown:
-        raise ConfigError(
-            f"The strategy {strategy!r} has no option {unknown[0]!r}; known are {', '.join(sorted([*known, 'max_trials']))}."
-        )
+        listed = ", ".join(sorted([*known, "max_trials"]))
+        raise ConfigError(f"The strategy {strategy!r} has no option {unknown[0]!r}; known are {listed}.")
     own = {name: value for name, value in options.items() if name != "max_trials"}
     max_trials = options.get("max_trials", None if factory is Certified else _DEFAULT_TRIALS)
     if max_trials is not None and (not isinstance(max_trials, int) or max_trials < 1):

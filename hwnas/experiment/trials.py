@@ -68,8 +68,8 @@ def _replayed(proposal: Proposal, trial: Trial, store: TrialStore) -> Outcome:
     )
     if recorded != proposal:
         raise RunDirectoryError(
-            f"Trial {trial.number} of {trial.study!r} in {store.path} is not the one this search asks for: the directory "
-            "holds the history of another strategy, seed, table or version. Give another --out."
+            f"Trial {trial.number} of {trial.study!r} in {store.path} is not the one this search asks for: the "
+            "directory holds the history of another strategy, seed, table or version. Give another --out."
         )
     correct = None
     if trial.correct is not None:

@@ -105,7 +105,7 @@ class _Design:
             start = stop
         table = CostTable(self.space, intercept - float(gammas @ self.prior_means), terms)
         for gamma, prior in zip(gammas, self.priors, strict=True):
-            table = table + prior * float(gamma)
+            table = table + prior.with_unit("") * float(gamma)
         return table
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from planted import PlantedEvaluator, best_feasible, budget_at, planted_space, random_table, run
 
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.strategy import Certified, Outcome, Proposal
+from tests.strategy.planted import PlantedEvaluator, best_feasible, budget_at, planted_space, random_table, run
 
 SPACE = planted_space(2)
 UTILITY = random_table(SPACE, 1, positive=False)

@@ -1,8 +1,9 @@
 import pytest
-from planted import PlantedEvaluator, best_feasible, budget_at, planted_space, random_table, run
 
 from hwnas.errors import ConfigError, InfeasibleError
+from hwnas.solve import maximise
 from hwnas.strategy import Random, RegularizedEvolution
+from tests.strategy.planted import PlantedEvaluator, budget_at, planted_space, random_table, run
 
 SPACE = planted_space(2)
 UTILITY = random_table(SPACE, 1, positive=False)
@@ -10,21 +11,23 @@ LATENCY = random_table(SPACE, 2, positive=True)
 
 
 def test_evolution_beats_random_and_every_proposal_keeps_the_budget():
-    budget = budget_at(SPACE, LATENCY, 0.4)
-    _, best = best_feasible(SPACE, UTILITY, [budget])
+    space = planted_space(4)
+    utility, latency = random_table(space, 1, positive=False), random_table(space, 2, positive=True)
+    budget = budget_at(space, latency, 0.4)
+    best = utility.value(maximise(utility, [budget]).architecture)
     regrets = {}
     for name in ("random", "evolution"):
         total = 0.0
         for seed in range(5):
-            evaluate = PlantedEvaluator(UTILITY)
+            evaluate = PlantedEvaluator(utility)
             strategy = (
-                Random(SPACE, [budget], seed=seed)
+                Random(space, [budget], seed=seed)
                 if name == "random"
-                else RegularizedEvolution(SPACE, [budget], population_size=20, sample_size=5, crossover=True, seed=seed)
+                else RegularizedEvolution(space, [budget], population_size=20, sample_size=5, crossover=True, seed=seed)
             )
             run(strategy, evaluate, max_trials=120)
             assert all(budget.holds(p.architecture) for p in evaluate.proposals)
-            total += best - UTILITY.value(strategy.derive([budget]).architecture)
+            total += best - utility.value(strategy.derive([budget]).architecture)
         regrets[name] = total
     assert regrets["evolution"] < regrets["random"]
 

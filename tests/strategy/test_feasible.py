@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from planted import budget_at, planted_space, random_table
 
 from hwnas.cost import Budget
 from hwnas.errors import InfeasibleError
 from hwnas.strategy.feasible import relative_costs, repair, sample_feasible
+from tests.strategy.planted import budget_at, planted_space, random_table
 
 SPACE = planted_space(2)
 LATENCY = random_table(SPACE, 2, positive=True)

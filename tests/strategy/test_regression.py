@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from planted import planted_space, random_table
 
 from hwnas.errors import ConfigError
 from hwnas.strategy.regression import fit_utility, neighbouring_pairs
+from tests.strategy.planted import planted_space, random_table
 
 SPACE = planted_space(2)
 

@@ -1,0 +1,50 @@
+import sqlite3
+
+import pytest
+
+from hwnas.errors import RunDirectoryError, StoreError
+from hwnas.experiment.run_directory import STORE_NAME, open_run
+
+
+def test_the_same_configuration_goes_on(tmp_path):
+    with open_run(tmp_path / "run", {"seed": 1, "budgets": ("a",)}) as store:
+        store.set_fact("x", 1)
+    with open_run(tmp_path / "run", {"budgets": ("a",), "seed": 1}) as store:
+        assert store.fact("x") == 1
+
+
+def test_another_configuration_is_refused_by_key(tmp_path):
+    open_run(tmp_path / "run", {"seed": 1, "train": {"epochs": 2}}).close()
+    with pytest.raises(RunDirectoryError, match=r"train.epochs is 2 there and 3 here. Give another --out"):
+        open_run(tmp_path / "run", {"seed": 1, "train": {"epochs": 3}})
+
+
+def test_a_run_in_use_is_refused(tmp_path):
+    with open_run(tmp_path / "run", {}), pytest.raises(RunDirectoryError, match=r"in use.*pid \d+"):
+        open_run(tmp_path / "run", {})
+
+
+def test_foreign_folders_and_files_are_left_alone(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.txt").write_text("mine")
+    with pytest.raises(RunDirectoryError, match="is not empty and holds no run"):
+        open_run(tmp_path / "folder", {})
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["thesis.txt"]
+    with pytest.raises(RunDirectoryError, match="is a file; --out must be a folder"):
+        open_run(tmp_path / "folder" / "thesis.txt", {})
+
+
+def test_a_truncated_or_foreign_database_is_left_as_it_is(tmp_path):
+    open_run(tmp_path / "run", {}).close()
+    database = tmp_path / "run" / STORE_NAME
+    content = database.read_bytes()
+    database.write_bytes(content[: len(content) // 2])
+    with pytest.raises(StoreError, match="truncated"):
+        open_run(tmp_path / "run", {})
+    assert database.read_bytes() == content[: len(content) // 2]
+    database.unlink()
+    connection = sqlite3.connect(database)
+    connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    with pytest.raises(StoreError, match="not a run's trials of hwnas"):
+        open_run(tmp_path / "run", {})

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from hwnas.errors import RunDirectoryError, StoreError
+from hwnas.experiment.trials import run_trials
+from hwnas.store import Trial, TrialStore
+from hwnas.strategy import Certified, RegularizedEvolution
+from tests.strategy.planted import PlantedEvaluator, planted_space, random_table
+
+SPACE = planted_space(2)
+UTILITY = random_table(SPACE, 1, positive=False)
+
+
+STRATEGIES = [
+    lambda seed: Certified(SPACE, num_samples=20, num_finalists=2, seed=seed),
+    lambda seed: RegularizedEvolution(SPACE, population_size=8, sample_size=3, seed=seed),
+]
+
+
+@pytest.mark.parametrize("make", STRATEGIES)
+def test_interrupted_anywhere_the_history_is_the_same_and_nothing_is_done_twice(tmp_path, make):
+    with TrialStore(tmp_path / "whole.sqlite") as store:
+        whole = run_trials(make(3), PlantedEvaluator(UTILITY), store, study="s", max_trials=40)
+        expected = store.trials("s")
+    evaluate = PlantedEvaluator(UTILITY)
+    rng = np.random.default_rng(0)
+    for stop in [*sorted(rng.integers(1, whole, size=5).tolist()), 40]:
+        with TrialStore(tmp_path / "parts.sqlite") as store:
+            run_trials(make(3), evaluate, store, study="s", max_trials=stop)
+            found = store.trials("s")
+    assert found == expected
+    assert len(evaluate.proposals) == whole
+
+
+def test_a_history_of_another_seed_is_refused(tmp_path):
+    with TrialStore(tmp_path / "run.sqlite") as store:
+        run_trials(RegularizedEvolution(SPACE, seed=0), PlantedEvaluator(UTILITY), store, study="s", max_trials=3)
+        with pytest.raises(RunDirectoryError, match="not the one this search asks for"):
+            run_trials(RegularizedEvolution(SPACE, seed=1), PlantedEvaluator(UTILITY), store, study="s", max_trials=5)
+
+
+def test_a_trial_is_never_replaced(tmp_path):
+    trial = Trial(study="s", number=0, architecture={"a": 1}, fidelity="full", batch_index=0, score=0.5, loss=1.0)
+    with TrialStore(tmp_path / "run.sqlite") as store:
+        store.add(trial)
+        assert store.trials("s") == [trial]
+        assert store.trials("other") == []
+        with pytest.raises(StoreError, match="none is ever replaced"):
+            store.add(trial)
+
+
+def test_facts(tmp_path):
+    with TrialStore(tmp_path / "run.sqlite") as store:
+        assert store.fact("a") is None
+        store.set_fact("a", {"b": [1, 2.5]})
+        store.set_fact("a", {"b": [3]})
+        assert store.fact("a") == {"b": [3]}
+    with TrialStore(tmp_path / "run.sqlite", write=False) as reader:
+        assert reader.fact("a") == {"b": [3]}
