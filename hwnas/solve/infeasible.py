@@ -98,6 +98,8 @@ def _feasible(budgets: Sequence[Budget], space: Space, deadline: Deadline) -> Po
 
 
 def _shown(value: float, budget: Budget) -> str:
-    """The value for people; with all digits where four would make it look like the limit."""
+    """The value for people; with its distance where four digits would make it look like the limit."""
     text = format_quantity(value, budget.unit)
-    return f"{value:.17g} {budget.unit}".rstrip() if text == format_quantity(budget.limit, budget.unit) else text
+    if text != format_quantity(budget.limit, budget.unit):
+        return text
+    return f"{text}, which is {value - budget.limit:.2g} {budget.unit} over the limit"

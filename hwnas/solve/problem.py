@@ -20,10 +20,14 @@ Codes = npt.NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """A linear constraint: the sum of `factors`, finite with smallest cells 0, is at most `limit`."""
+    """A linear constraint: the sum of `factors`, finite with smallest cells 0, is at most `limit`.
+
+    `rounding` is more than what rounding errors can move the sum by.
+    """
 
     factors: tuple[Factor, ...]
     limit: float
+    rounding: float
 
 
 class Problem:
@@ -59,7 +63,7 @@ class Problem:
                 )
         if not all(np.isfinite(term.values).all() for term in utility.terms) or not np.isfinite(utility.constant):
             raise BadInputError(
-                "Every cell of a utility must be finite; got inf or NaN. Forbid an option with a budget, not with -inf."
+                "Every cell of a utility must be finite; got -inf. Forbid an option with a budget, not with -inf."
             )
         self.graph = FactorGraph(utility.space)
         self.utility = utility
@@ -92,14 +96,15 @@ class Problem:
         largest = [float(factor.values.max()) for factor in factors]
         if sum(largest) <= rhs:  # also where a factor is -inf everywhere
             return
-        finite, shift = [], 0.0
+        finite, shift, magnitude = [], 0.0, abs(limit) + abs(table.constant)
         for factor, own in zip(factors, largest, strict=True):
             harmless = min(own, rhs - (sum(largest) - own))
             values = np.where(np.isneginf(factor.values), harmless, factor.values)
             least = float(values.min())
             shift += least
+            magnitude += float(np.abs(values).max())
             finite.append(Factor(scope=factor.scope, values=values - least))
-        rows.append(Row(factors=tuple(finite), limit=rhs - shift))
+        rows.append(Row(factors=tuple(finite), limit=rhs - shift, rounding=1e-12 * magnitude))
 
     def kept(self, codes: Codes) -> npt.NDArray[np.bool_]:
         """Whether each encoded architecture keeps every budget, exactly as the tables say, and is not excluded."""

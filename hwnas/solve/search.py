@@ -21,7 +21,7 @@ from hwnas.solve.problem import Problem
 from hwnas.solve.program import Program
 from hwnas.solve.solution import Certificate, Solution
 
-__all__ = ["Deadline", "Pool", "k_best_of"]
+__all__ = ["Deadline", "Pool", "branch_and_bound", "k_best_of"]
 
 _WIDTHS = (500, 5_000, 50_000, 400_000)
 _BEAM_TOLERANCE = 1e-12
@@ -119,11 +119,11 @@ def k_best_of(problem: Problem, k: int, deadline: Deadline) -> Pool:
             pool.add(codes)
             pool.bound = min(pool.bound, bound)
             pool.tolerance = _BEAM_TOLERANCE
-    _branch_and_bound(pool, problem, program, deadline)
+    branch_and_bound(pool, problem, program, deadline)
     return pool
 
 
-def _branch_and_bound(pool: Pool, problem: Problem, program: Program, deadline: Deadline) -> None:
+def branch_and_bound(pool: Pool, problem: Problem, program: Program, deadline: Deadline) -> None:
     """Solve the MILP again and again, each time without the points that are known already.
 
     A point is cut off once HiGHS has returned it: it is in the pool, or over budget by rounding.

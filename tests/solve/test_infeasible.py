@@ -1,0 +1,105 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from hwnas.cost import Budget, CostTable
+from hwnas.errors import InfeasibleError
+from hwnas.solve import maximise
+from hwnas.solve.infeasible import infeasible
+from hwnas.solve.search import Deadline
+from hwnas.space import Choice, Space
+
+from .random_problems import kept, random_problem
+
+
+def least_of_each(budgets: list[Budget], codes: np.ndarray) -> dict[str, float]:
+    """By brute force: the least of each cost where all others are kept, if they can be."""
+    least = {}
+    for budget in budgets:
+        others = [other for other in budgets if other is not budget]
+        allowed = codes[kept(others, codes)] if others else codes
+        if len(allowed):
+            least[budget.profiler] = float(budget.cost.values(allowed).min())
+    return least
+
+
+def expected_least(budgets: list[Budget], codes: np.ndarray) -> dict[str, float]:
+    alone = {b.profiler: float(b.cost.values(codes).min()) for b in budgets}
+    alone = {name: value for name, value in alone.items() if value > {b.profiler: b.limit for b in budgets}[name]}
+    if alone:
+        return alone
+    least = least_of_each(budgets, codes)
+    if least:
+        return least
+    groups = (g for n in range(2, len(budgets)) for g in itertools.combinations(budgets, n))
+    return next(least_of_each(list(g), codes) for g in reversed(list(groups)) if not kept(list(g), codes).any())
+
+
+def check_infeasible(seed: int) -> bool:
+    """Tighten a random problem until nothing is left, and compare what is said to be achievable."""
+    utility, budgets, codes = random_problem(seed)
+    tightness = np.random.default_rng(seed).uniform(-0.02, 0.3)
+    tight = []
+    for budget in budgets:
+        values = np.sort(budget.cost.values(codes))
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return False
+        limit = float(np.quantile(values, tightness)) if tightness >= 0 else float(values[0]) - 0.5
+        tight.append(dataclasses.replace(budget, limit=limit))
+    if kept(tight, codes).any():
+        return False
+    with pytest.raises(InfeasibleError) as caught:
+        maximise(utility, tight)
+    expected = expected_least(tight, codes)
+    assert caught.value.least == pytest.approx(expected, rel=1e-8, abs=1e-8)
+    assert all(name in str(caught.value) for name in expected)
+    return True
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_least_achievable_equals_brute_force(block):
+    assert sum(check_infeasible(seed) for seed in range(60 * block, 60 * (block + 1))) >= 10
+
+
+@pytest.mark.slow
+def test_the_least_achievable_equals_brute_force_on_many():
+    assert sum(check_infeasible(seed) for seed in range(1000, 3000)) >= 500
+
+
+SPACE = Space([Choice("a", (0, 1)), Choice("b", (0, 1))])
+LATENCY = CostTable.from_options(SPACE, {"a": {0: 1.0, 1: 3.0}, "b": {0: 1.0, 1: 3.0}}, unit="ms")
+PARAMS = CostTable.from_options(SPACE, {"a": {0: 9e6, 1: 2e6}, "b": {0: 9e6, 1: 2e6}}, unit="params")
+
+
+def test_one_budget_alone():
+    text = r"keeps latency <= 1.5 ms \(the least achievable is 2 ms\). Raise the limit"
+    with pytest.raises(InfeasibleError, match=text) as caught:
+        maximise(LATENCY, [Budget("latency", 1.5, "ms", LATENCY), Budget("params", 2e7, "params", PARAMS)])
+    assert caught.value.least == {"latency": 2.0}
+
+
+def test_two_budgets_together():
+    text = (
+        r"Each budget can be kept alone, but no architecture of the space keeps latency <= 3 ms and params <= 5 M "
+        r"params together. While the others hold, latency is at least 6 ms, params is at least 18 M params. Raise one"
+    )
+    with pytest.raises(InfeasibleError, match=text) as caught:
+        maximise(LATENCY, [Budget("latency", 3.0, "ms", LATENCY), Budget("params", 5e6, "params", PARAMS)])
+    assert caught.value.least == {"latency": 6.0, "params": 18e6}
+
+
+def test_a_near_miss_is_not_shown_as_the_limit():
+    with pytest.raises(InfeasibleError, match=r"the least achievable is 2 ms, which is 1e-09 ms over the limit\)"):
+        maximise(LATENCY, [Budget("latency", 2.0 - 1e-9, "ms", LATENCY)])
+
+
+def test_when_the_time_is_over_nothing_is_claimed():
+    budgets = [Budget("latency", 3.0, "ms", LATENCY), Budget("params", 5e6, "params", PARAMS)]
+    deadline = Deadline(1e-9)
+    error = infeasible(budgets, deadline)
+    assert error.least == {}
+    assert "the least achievable is unknown: the time ran out" in str(error)
+    assert "latency <= 3 ms and params <= 5 M params together" in str(error)
