@@ -59,11 +59,13 @@ def block_sum(space: Space, blocks: Iterable[Block], table: LatencyTable) -> Cos
 
 
 def latency_cost(space: Space, blocks: Iterable[Block], table: LatencyTable) -> CostTable:
-    """The latency of every architecture: the sum over its blocks, through the table's calibration if it has one.
+    """The latency of every architecture: the sum over its blocks, through the table's `Calibration` if it has one.
 
     Raises:
         BadInputError: a block is not in the table.
     """
-    total = block_sum(space, blocks, table)
     fit = table.calibration
-    return total if fit is None else total * fit.slope + fit.intercept_ms
+    if fit is None:
+        return block_sum(space, blocks, table)
+    net = ((block.guard, table.latency_ms(block.key) - fit.isolation_ms) for block in blocks)
+    return guarded_sum(space, net, unit="ms") * fit.slope + fit.intercept_ms

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hwnas.cost import Calibration, CostTable, LatencyTable, block_sum
+from hwnas.cost import Calibration, CostTable, LatencyTable, block_sum, guarded_sum
 from hwnas.device.batching import batched
 from hwnas.device.calibration import calibrated
 from hwnas.device.noise import Noise, noise_of
@@ -85,8 +85,7 @@ class Filling:
         )
         calibration: Calibration | None = None
         if num_networks:
-            sums = block_sum(self._space.space, self._blocks, table)
-            calibration, network_noise = self._calibrate(sums, num_networks, reference, baseline)
+            calibration, network_noise = self._calibrate(table, num_networks, reference)
             noise.append(network_noise)
         return self._finished(table, calibration, noise)
 
@@ -160,19 +159,23 @@ class Filling:
             self._store.set_fact("baseline_ms", known)
         return float(known)
 
-    def _calibrate(
-        self, sums: CostTable, num_networks: int, reference: Path, baseline: float
-    ) -> tuple[Calibration, Noise]:
+    def _calibrate(self, table: LatencyTable, num_networks: int, reference: Path) -> tuple[Calibration, Noise]:
+        sums = block_sum(self._space.space, self._blocks, table)
+        counts = guarded_sum(self._space.space, ((block.guard, 1.0) for block in self._blocks))
         networks = {f"network {one.uid}": one for one in self._networks(sums, num_networks)}
-        self._store.set_fact("networks", {key: one.to_json() for key, one in networks.items()})
         items = []
         for key, architecture in networks.items():
             items.append(Item(key=key, kind="network", path=self._export_network(architecture)))
             self._progress(Step(phase="export", done=len(items), total=len(networks), item=key))
         self._measure(items, reference)
         visits = [visit for visit in self._store.visits() if visit.key in networks]
-        measured = measurements_of(visits, baseline)
-        fit = calibrated([sums.value(networks[item.key]) for item in measured], [item.median_ms for item in measured])
+        measured = measurements_of(visits, table.baseline_ms)
+        fit = calibrated(
+            [sums.value(networks[item.key]) for item in measured],
+            [round(counts.value(networks[item.key])) for item in measured],
+            [item.median_ms for item in measured],
+            most_isolation_ms=min(table.milliseconds.values()),
+        )
         return fit, noise_of(visits)
 
     def _networks(self, sums: CostTable, num_networks: int) -> list[Architecture]:
