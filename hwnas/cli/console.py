@@ -28,11 +28,11 @@ def print_line(text: str) -> None:
     Console(highlight=False, soft_wrap=True).print(escape(text))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a part of the result as a table; the first column is on the left, numbers are on the right."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, num_words: int = 1) -> None:
+    """Print a part of the result as a table: first `num_words` columns of words, then numbers, flush right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if position < num_words else "right", overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     Console(highlight=False).print(table)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
@@ -49,6 +50,11 @@ def _options(
     pass
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as a note of one paragraph, without the line of ours that happened to give it."""
+    print_note(f"warning: {message}")
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code.
 
@@ -58,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given  # wherever it stands; the option above is for --help
     given = [argument for argument in given if argument != "--debug"]
+    warnings.showwarning = _show_warning
     try:
         app(given, prog_name="hwnas")
         code = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwnas.cli.console import print_json, print_table, progress_bars
+from hwnas.cli.console import print_json, print_table
 from hwnas.cli.options import Json
 
 __all__ = ["EXAMPLE", "command"]
@@ -14,12 +14,7 @@ def command(json: Json = False) -> None:
     """List the ready spaces: how many choices and networks each has, and what it is for."""
     from hwnas.nn.families import FAMILIES, family
 
-    found = []
-    with progress_bars() as show:
-        for done, (name, entry) in enumerate(FAMILIES.items()):
-            show("spaces", done, len(FAMILIES), name)
-            space = family(name).space
-            found.append((name, entry, space))
+    found = [(name, entry, family(name).space) for name, entry in FAMILIES.items()]
     if json:
         content = [
             {
@@ -33,5 +28,5 @@ def command(json: Json = False) -> None:
         ]
         print_json({"spaces": content})
         return
-    rows = [(name, str(len(space.choices)), f"{space.size:.2g}", entry.description) for name, entry, space in found]
-    print_table(("space", "choices", "networks", "description"), rows)
+    rows = [(name, entry.description, str(len(space.choices)), f"{space.size:.2g}") for name, entry, space in found]
+    print_table(("space", "description", "choices", "networks"), rows, num_words=2)

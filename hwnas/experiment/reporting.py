@@ -34,7 +34,9 @@ def write_evidence(study: Study, strategy: Strategy, result: SearchResult, *, ti
     """
     latency = next((budget.cost for budget in study.budgets if budget.profiler == "latency"), None)
     table = None if latency is None else study.profilers.latency_table
-    name, cost = ("latency", latency) if isinstance(latency, CostTable) else ("macs", study.profilers["macs"].cost)
+    name = "macs" if latency is None else "latency"
+    cost = study.profilers["macs"].cost if latency is None else latency
+    assert isinstance(cost, CostTable)  # both are sums
     front = _front(strategy, cost)
     write_front_csv(front, result.directory / "front.csv", cost_column="latency_ms" if name == "latency" else name)
     data = ReportData(

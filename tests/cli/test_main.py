@@ -101,3 +101,18 @@ def test_a_fresh_process_prints_one_object_on_stdout(tmp_path: pathlib.Path) -> 
     assert spaces["mobilenet_v3"]["num_choices"] == 25
     assert spaces["mobilenet_v3"]["size"] == str(sum(12**depth for depth in (2, 3, 4)) ** 5)  # algorithms 1.1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_warning_is_a_line_on_stderr() -> None:
+    program = (
+        "import warnings, typer\n"
+        "from hwnas.cli import main as module\n"
+        "module.app = typer.Typer()\n"
+        "@module.app.command()\n"
+        "def warn() -> None:\n"
+        "    warnings.warn('the machine is [busy]', stacklevel=1)\n"
+        "module.main([])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "warning: the machine is [busy]\n"
