@@ -120,7 +120,8 @@ def check_number_of_cases(number: int, guards: Iterable[Guard]) -> None:
 def disjoint(guards: Sequence[Guard], num_options: Mapping[str, int]) -> Guard:
     """Where at least one of some guards holds, as boxes that do not overlap.
 
-    In the result the code after the last one stands for "the choice is inactive".
+    In the result the code after the last one stands for "the choice is inactive"; all options together are no
+    requirement, as everywhere, since each guard says where its choices are active.
 
     Raises:
         TraceError: they overlap and depend on too many choices together.

@@ -166,12 +166,8 @@ class Tracer(BlockRunner):
             guards = []
             for wanted in ([depth == position for depth in depths], [depth > position for depth in depths]):
                 codes = list(itertools.compress(range(len(depths)), wanted))
-                own = (
-                    self.algebra.option(names[slots[0].key], codes)
-                    if slots and codes
-                    else Guard(((),) if codes else ())
-                )
-                guards.append(self.algebra.both(self.guard, own))
+                own = self.algebra.option(names[slots[0].key], codes) if slots else ALWAYS
+                guards.append(self.algebra.both(self.guard, own) if codes else Guard(()))
             ending, deeper = guards
             if ending.boxes:
                 pieces.append((ending, x))
