@@ -1,0 +1,172 @@
+import os
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from hwnas.errors import StoreError
+from hwnas.store.database import Database, Schema
+
+FIRST = "CREATE TABLE rows (value BLOB)"
+SECOND = "ALTER TABLE rows ADD COLUMN note TEXT"
+SCHEMA = Schema(application_id=0x68777878, name="a test's rows", migrations=[FIRST])
+NEWER = Schema(application_id=0x68777878, name="a test's rows", migrations=[FIRST, SECOND])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "folder" / "rows.sqlite"
+
+
+def fill(path, num_rows=50):
+    with Database(path, SCHEMA) as database:
+        for index in range(num_rows):
+            database.execute("INSERT INTO rows VALUES (?)", (bytes([index]) * 500,))
+
+
+def refused(path, match, *, schema=SCHEMA, write=True):
+    """Opening raises, and the file is as it was, with nothing beside it but the lock."""
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=match):
+        Database(path, schema, write=write)
+    assert path.read_bytes() == before
+    assert {file.name for file in path.parent.iterdir()} <= {path.name, path.name + ".lock"}
+
+
+def test_rows_are_there_again(path):
+    fill(path)
+    with Database(path, SCHEMA) as database:
+        assert database.execute("SELECT count(*) FROM rows") == [(50,)]
+    with Database(path, SCHEMA, write=False) as database:
+        assert database.execute("SELECT count(*) FROM rows") == [(50,)]
+
+
+def test_a_missing_file_is_not_made_for_a_reader(path):
+    with pytest.raises(StoreError, match=r"rows\.sqlite does not exist\. Give the path of a test's rows"):
+        Database(path, SCHEMA, write=False)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("write", [True, False])
+@pytest.mark.parametrize("length", [0, 40, 100, 4096, 6000])
+def test_a_truncated_file_is_refused(path, length, write):
+    fill(path)
+    os.truncate(path, length)
+    refused(path, "truncated", write=write)
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_foreign_file_is_refused(path, write):
+    path.parent.mkdir()
+    path.write_bytes(b"a,b,c\n" * 100)
+    refused(path, "not a SQLite file", write=write)
+
+
+def test_a_foreign_database_is_refused(path):
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    refused(path, "but not a test's rows of hwnas")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="cannot be read: Is a directory"):
+        Database(tmp_path, SCHEMA)
+
+
+def test_a_damaged_page_is_refused(path):
+    fill(path)
+    content = bytearray(path.read_bytes())
+    content[4096:8192] = b"\xff" * 4096
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="is damaged"):
+        Database(path, SCHEMA)
+    assert path.read_bytes() == bytes(content)
+
+
+def test_a_newer_schema_is_refused(path):
+    Database(path, NEWER).close()
+    refused(path, r"written by a newer hwnas \(schema 2; this one reads up to 1\)")
+
+
+def test_a_newer_schema_that_stands_in_the_log_only_is_refused(path):
+    fill(path)
+    newer = Database(path, NEWER)
+    with pytest.raises(StoreError, match="written by a newer hwnas"):
+        Database(path, SCHEMA, write=False)
+    newer.close()
+
+
+def test_an_older_schema_is_raised(path):
+    fill(path)
+    with Database(path, NEWER) as database:
+        assert database.execute("SELECT count(*), max(note) FROM rows") == [(50, None)]
+
+
+def test_a_second_writer_is_refused_and_names_the_first(path):
+    with Database(path, SCHEMA), pytest.raises(StoreError, match=rf"written by another process \(pid {os.getpid()}\)"):
+        Database(path, SCHEMA)
+    Database(path, SCHEMA).close()
+
+
+def test_a_killed_writer_leaves_no_lock(path):
+    program = (
+        "import os, signal; from pathlib import Path; from hwnas.store.database import Database, Schema\n"
+        f"schema = Schema(application_id={SCHEMA.application_id}, name='rows', migrations=[{FIRST!r}])\n"
+        f"database = Database({str(path)!r}, schema)\n"
+        "database.execute(\"INSERT INTO rows VALUES ('kept')\")\n"
+        "database.execute('BEGIN'); database.execute(\"INSERT INTO rows VALUES ('lost')\")\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    with Database(path, SCHEMA) as database:
+        assert database.execute("SELECT value FROM rows") == [("kept",)]
+
+
+def test_readers_see_what_is_committed_and_disturb_nobody(path):
+    with Database(path, SCHEMA) as writer, Database(path, SCHEMA, write=False) as reader:
+        with writer.transaction():
+            writer.execute("INSERT INTO rows VALUES (1)")
+            assert reader.execute("SELECT count(*) FROM rows") == [(0,)]
+        assert reader.execute("SELECT count(*) FROM rows") == [(1,)]
+        with pytest.raises(StoreError, match="readonly"):
+            reader.execute("INSERT INTO rows VALUES (2)")
+
+
+def test_a_failed_transaction_leaves_nothing(path):
+    with Database(path, SCHEMA) as database:
+
+        def both():
+            with database.transaction():
+                database.execute("INSERT INTO rows VALUES (1)")
+                database.execute("INSERT INTO nowhere VALUES (1)")
+
+        with pytest.raises(StoreError, match="no such table"):
+            both()
+        assert database.execute("SELECT count(*) FROM rows") == [(0,)]
+
+
+def test_a_full_disk_is_explained_and_keeps_what_was_finished(path):
+    fill(path)
+    with Database(path, SCHEMA) as database:
+        (pages,) = database.execute("PRAGMA page_count")[0]
+        database.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own way to be out of space
+        with pytest.raises(StoreError, match=r"disk is full: .* Free some space"):
+            database.execute("INSERT INTO rows VALUES (?)", (bytes(100_000),))
+    with Database(path, SCHEMA, write=False) as database:
+        assert database.execute("SELECT count(*) FROM rows") == [(50,)]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot be written: (File exists|Not a directory)\. Give another path"):
+        Database(tmp_path / "file" / "rows.sqlite", SCHEMA)
+
+
+def test_a_half_made_file_of_a_killed_process_is_made_anew(path):
+    path.parent.mkdir()
+    path.with_name(path.name + ".new").write_bytes(b"half")
+    fill(path, 1)
+    assert not path.with_name(path.name + ".new").exists()
