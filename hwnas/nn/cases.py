@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from torch.utils import _pytree as pytree
 from hwnas.nn.recorder import Merge, Recorder
 from hwnas.nn.variants import Fork, Piece, Variant
 from hwnas.space import Choice
-from hwnas.trace import ALWAYS, Guard, GuardAlgebra, check_number_of_cases
+from hwnas.trace import Guard, GuardAlgebra, check_number_of_cases
 
 __all__ = ["GuardedRun", "layout_of"]
 
@@ -23,17 +24,16 @@ class GuardedRun:
     """Code that runs under guards; see `Cases`, whose methods it has.
 
     Attributes:
-        failed_path: the innermost module that ran when an error was raised.
-        failed_guard: under which options it ran.
+        pending: a fork that was raised and has not been answered.
+        failure: the last error, the innermost module that ran when it was raised, and under which options.
     """
 
     def __init__(self, recorder: Recorder, choices: Sequence[Choice]) -> None:
         self.recorder = recorder
         self.tape = recorder.tape
         self.algebra = GuardAlgebra({choice.name: choice.num_options for choice in choices})
-        self.failed_path: str | None = None
-        self.failed_guard = ALWAYS
-        self._pending: Fork | None = None
+        self.failure: tuple[Exception, str, Guard] | None = None
+        self.pending: Fork | None = None
         self._num_forked = 0
 
     @property
@@ -46,8 +46,27 @@ class GuardedRun:
         before, self.recorder.guard = self.recorder.guard, guard
         try:
             return function(*args)
+        except Exception as error:
+            self._note(error)
+            raise
         finally:
             self.recorder.guard = before
+
+    @contextlib.contextmanager
+    def inside(self, path: str) -> Iterator[None]:
+        """The code inside is that of the module at this path."""
+        self.recorder.path.append(path)
+        try:
+            yield
+        except Exception as error:
+            self._note(error)
+            raise
+        finally:
+            self.recorder.path.pop()
+
+    def _note(self, error: Exception) -> None:
+        if self.failure is None or self.failure[0] is not error:
+            self.failure = (error, self.recorder.path[-1], self.guard)
 
     def possible(self, variant: Variant) -> list[Piece]:
         """See `Cases`."""
@@ -76,21 +95,23 @@ class GuardedRun:
                 groups.append((value, [guard]))
             else:
                 known.append(guard)
-        self._pending = Fork([self.algebra.either(guards) for _, guards in groups])
-        return self._pending
+        self.pending = Fork([self.algebra.either(guards) for _, guards in groups])
+        return self.pending
 
     def forking(self, function: Callable[[], Any]) -> Any:
         """The result of a function that runs once, or once for each case if it asks for what differs."""
         mark = len(self.tape.items)
         path, tape = list(self.recorder.path), self.recorder.tape
         try:
-            return function()
+            result = function()
+            fork = self.pending  # PyTorch turns what a size raises into an error of its own, and the model caught that
+            if fork is None:
+                return result
         except (Fork, Exception) as error:
-            fork = error if isinstance(error, Fork) else self._pending
+            fork = error if isinstance(error, Fork) else self.pending
             if fork is None:
                 raise
-            # PyTorch turns what a size raises into an error of its own
-        self._pending = self.failed_path = None
+        self.pending = None
         self.recorder.path, self.recorder.tape = path, tape
         del self.tape.items[mark:]
         self._num_forked += len(fork.guards)

@@ -94,7 +94,7 @@ def _attention(args: Sequence[Any], out: Any) -> int:
     """Queries times keys, and weights times values."""
     *batch, num_queries, width = args[0].shape
     num_keys, value_width = args[2].shape[-2:]
-    pairs: int = math.prod(batch) * num_queries * num_keys
+    pairs = int(math.prod(batch) * num_queries * num_keys)
     return pairs * int(width + value_width)
 
 

@@ -110,14 +110,14 @@ class _Run:
                     self.guard = guard
                     self._under(guard)
         except Exception as error:
-            where = tracer.failed_path or tracer.recorder.path[-1]
+            _, where, guard = tracer.failure or (error, "", ALWAYS)
             what = f"Module {where!r}" if where else "The network"
             if isinstance(error, TraceError):
                 raise TraceError(f"{what}: {error}") from error
             if isinstance(error, HwnasError):
                 raise
             raise TraceError(
-                f"{what} cannot run on the example inputs, where {tracer.failed_guard}: {type(error).__name__}: "
+                f"{what} cannot run on the example inputs, where {guard}: {type(error).__name__}: "
                 f"{error}. Check their shapes and types, and what the candidates before it give."
             ) from error
         outputs = [(guard, tensor, tape.buffer(tensor)) for guard, tensor in self.outputs]
@@ -137,9 +137,12 @@ class _Run:
         with tracer.recorder.paused():
             given = [self._input(position, leaf) for position, leaf in enumerate(self.leaves)]
         args, kwargs = pytree.tree_unflatten(given, self.tree)
+        mark = len(tracer.tape.items)
         try:
             result = tracer.under(guard, lambda: tracer.shadow(self.module, "")(*args, **kwargs))
         except Fork as fork:  # the network gives Python values that differ
+            tracer.pending = None
+            del tracer.tape.items[mark:]
             for inner in fork.guards:
                 self._under(inner)
             return

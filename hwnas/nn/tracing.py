@@ -12,10 +12,9 @@ The pass runs shadows (`shadow.py`) of the modules on meta tensors. Three kinds 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -94,25 +93,13 @@ class Tracer(BlockRunner):
             self._buffers[id(tensor)] = (tensor, tensor.detach().clone())
         return self._buffers[id(tensor)][1]
 
-    @contextlib.contextmanager
-    def _inside(self, path: str) -> Iterator[None]:
-        self.recorder.path.append(path)
-        try:
-            yield
-        except Exception:
-            if self.failed_path is None:
-                self.failed_path, self.failed_guard = path, self.guard
-            raise
-        finally:
-            self.recorder.path.pop()
-
     def _call_container(self, shadow: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._of_choice = False
-        with self._inside(path):
+        with self.inside(path):
             return self.forking(lambda: self.run_forward(shadow, args, kwargs))
 
     def _call_plain(self, shadow: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with self._inside(path):
+        with self.inside(path):
             if self.recorder.tape is not self.tape:
                 return self.run_forward(shadow, args, kwargs)
             of_choice, self._of_choice = self._of_choice, False
@@ -125,7 +112,7 @@ class Tracer(BlockRunner):
     def _call_choice(self, shadow: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         module = original(shadow)
         assert isinstance(module, ChoiceModule)
-        with self._inside(path):
+        with self.inside(path):
             if isinstance(module, Repeat):
                 return self._call_repeat(module, path, *args, **kwargs)
             slots = {slot.key: slot for slot in module.slots()}
