@@ -125,7 +125,8 @@ class Program:
         less, equal = self.less, self.equal
         result = linprog(  # type: ignore[call-overload]  # the stubs do not know sparse matrices
             self.objective, A_ub=less.matrix, b_ub=less.upper, A_eq=equal.matrix, b_eq=equal.upper,
-            bounds=np.column_stack([np.zeros(self.num_columns), self.upper]), method="highs",
+            bounds=np.column_stack([np.zeros(self.num_columns), self.upper]),
+            method="highs", options={"presolve": False},
         )  # fmt: skip
         if result.status == 2:
             return None

@@ -126,7 +126,9 @@ def k_best_of(problem: Problem, k: int, deadline: Deadline) -> Pool:
 def branch_and_bound(pool: Pool, problem: Problem, program: Program, deadline: Deadline) -> None:
     """Solve the MILP again and again, each time without the points that are known already.
 
-    A point is cut off once HiGHS has returned it: it is in the pool, or over budget by rounding.
+    A point is cut off once HiGHS has returned it: it is in the pool, or over budget by rounding. Its presolve
+    is off: with it, HiGHS now and then calls a worse point optimal (https://github.com/ERGO-Code/HiGHS/issues/3073;
+    a test has such a case), and it saves little time here.
     """
     pool.tolerance = max(pool.tolerance, _MILP_TOLERANCE)
     for codes in pool.codes[: pool.num_proven()]:
@@ -141,7 +143,7 @@ def branch_and_bound(pool: Pool, problem: Problem, program: Program, deadline: D
                 LinearConstraint(less.matrix, -np.inf, less.upper),
                 LinearConstraint(equal.matrix, equal.upper, equal.upper),
             ],
-            options={"mip_rel_gap": 0.0, "time_limit": min(deadline.remaining, 1e9)},
+            options={"mip_rel_gap": 0.0, "time_limit": min(deadline.remaining, 1e9), "presolve": False},
         )
         if result.status == 2:
             pool.bound = -math.inf

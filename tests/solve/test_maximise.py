@@ -62,6 +62,10 @@ def test_the_integer_program_alone_equals_brute_force(block):
         check_branch_and_bound(seed, 1 + seed % 3)
 
 
+def test_a_case_that_the_presolve_of_highs_gets_wrong():
+    check_branch_and_bound(1921, 2)
+
+
 @pytest.mark.slow
 def test_the_integer_program_alone_equals_brute_force_on_many():
     for seed in range(1000, 2500):
