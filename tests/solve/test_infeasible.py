@@ -4,8 +4,8 @@ import itertools
 import numpy as np
 import pytest
 
-from hwnas.cost import Budget, CostTable
-from hwnas.errors import InfeasibleError
+from hwnas.cost import Budget, CostTable, Term
+from hwnas.errors import BadInputError, InfeasibleError
 from hwnas.solve import maximise
 from hwnas.solve.infeasible import infeasible
 from hwnas.solve.search import Deadline
@@ -103,3 +103,20 @@ def test_when_the_time_is_over_nothing_is_claimed():
     assert error.least == {}
     assert "the least achievable is unknown: the time ran out" in str(error)
     assert "latency <= 3 ms and params <= 5 M params together" in str(error)
+
+
+def test_choices_coupled_too_tightly_for_elimination_are_left_to_the_integer_program():
+    """Every pair of seven choices has a term, x_i + x_j; closed form: each choice is in six pairs."""
+    space = Space([Choice(f"x{i}", tuple(range(9))) for i in range(7)])
+    pairs = [
+        Term((f"x{i}", f"x{j}"), np.add.outer(np.arange(1.0, 11.0), np.arange(10.0)))
+        for i in range(7)
+        for j in range(i)
+    ]
+    cost = CostTable(space, 0.0, pairs, unit="ms")
+    with pytest.raises(BadInputError, match="coupled so tightly"):
+        cost.minimum()
+    solution = maximise(cost.with_unit(""), [Budget("latency", 21.0 + 6 * 10, "ms", cost)])
+    assert solution.certificate.objective == 21.0 + 6 * 10
+    with pytest.raises(InfeasibleError, match=r"latency <= 20 ms \(the least achievable is 21 ms\)"):
+        maximise(cost.with_unit(""), [Budget("latency", 20.0, "ms", cost)])
