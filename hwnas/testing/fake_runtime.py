@@ -76,8 +76,8 @@ class FakeRuntime:
         self._seed = seed
         self._batch_size = batch_size
         self._rng = np.random.default_rng(seed)
-        self._time_ns = 0.0
-        self._offset_ns = 0.0
+        self._time_ns = 0
+        self._offset_ns = 0
         self.num_runs = 0
         self.visits: list[str] = []
 
@@ -120,11 +120,11 @@ class FakeRuntime:
         digest = hashlib.sha256(f"{self._seed}|{visit}".encode()).digest()
         self._rng = np.random.default_rng(int.from_bytes(digest[:8]))
         if self._replay:
-            self._offset_ns = self._rng.random() * self._period_ms * _NS - self._time_ns
+            self._offset_ns = round(self._rng.random() * self._period_ms * _NS) - self._time_ns
 
     def clock_ns(self) -> int:
         """Nanoseconds of runs so far."""
-        return round(self._time_ns)
+        return self._time_ns
 
     def spend(self, latency_ms: float, *, memory_bound: bool) -> None:
         """Move the clock by one run.
@@ -139,7 +139,7 @@ class FakeRuntime:
         slowdown = 1.0 + self._drift * math.sin(phase) ** 2
         if memory_bound:
             slowdown *= 1.0 + self._drift_apart * math.sin(phase / 1.7) ** 2
-        self._time_ns += latency_ms * _NS * slowdown * math.exp(self._noise * self._rng.standard_normal())
+        self._time_ns += round(latency_ms * _NS * slowdown * math.exp(self._noise * self._rng.standard_normal()))
 
 
 class FakePrepared:

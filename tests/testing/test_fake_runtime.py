@@ -57,7 +57,7 @@ def test_replay_repeats_a_visit_whatever_ran_before(model):
     second = FakeRuntime({"a": 1.0}, drift=0.3, replay=True)
     times_ms(second, model, 7)
     second.begin("visit")
-    np.testing.assert_allclose(times_ms(second, model, 20), expected, atol=2e-6)
+    np.testing.assert_allclose(times_ms(second, model, 20), expected, rtol=1e-12)
     second.begin("another visit")
     assert not np.allclose(times_ms(second, model, 20), expected)
 
