@@ -299,3 +299,50 @@ def test_recurrent_layers_and_hooks() -> None:
     model = Model(run, lstm=LayerChoice([nn.LSTM(3, 4), nn.LSTM(3, 4, num_layers=2)]), head=nn.Linear(4, 2))
     model.head.register_forward_hook(lambda module, args, out: out @ torch.zeros(2, 2))
     check(model, torch.zeros(5, 2, 3))
+
+
+def test_code_that_hides_a_variant_from_pytorch_is_refused() -> None:
+    def run(model: Any, x: Tensor) -> Tensor:
+        with torch._C.DisableTorchFunctionSubclass():
+            return torch.relu(model.conv(x))
+
+    model = Model(run, conv=LayerChoice([conv(width) for width in WIDTHS]))
+    with pytest.raises(TraceError, match=r"The operator aten.relu.default got a tensor whose shape depends on choices"):
+        ModelSpace(model, torch.zeros(2, 3, 6, 6)).trace()
+
+
+def test_data_that_are_not_there_are_an_error() -> None:
+    def run(model: Any, x: Tensor) -> Tensor:
+        return model.fc(x) if x.sum() > 0 else x
+
+    model = Model(run, fc=LayerChoice([nn.Linear(4, 4), nn.Identity()]))
+    with pytest.raises(TraceError, match="The network needs data that cannot be computed while it is traced"):
+        ModelSpace(model, torch.zeros(2, 4, device="meta")).trace()
+
+
+def test_sizes_that_a_model_catches_errors_of_are_still_seen() -> None:
+    def run(model: Any, x: Tensor) -> Tensor:
+        x = model.conv(x)
+        try:
+            return model.conv(torch.zeros(2, 3, 6, 6)) + torch.ones(x.shape)
+        except TypeError:
+            return x
+
+    check(Model(run, conv=LayerChoice([conv(width) for width in WIDTHS])), torch.zeros(2, 3, 6, 6))
+
+
+def test_writing_in_place_keeps_what_decides_a_value() -> None:
+    def run(model: Any, x: Tensor) -> Tensor:
+        total = torch.zeros(1, 4)
+        total += model.first(x)
+        return model.last(total) if total.sum() > 0 else total
+
+    def scaled(weight: float) -> nn.Linear:
+        layer = nn.Linear(4, 4, bias=False)
+        nn.init.constant_(layer.weight, weight)
+        return layer
+
+    model = Model(run, first=LayerChoice([scaled(1), scaled(-1)]), last=LayerChoice([nn.Linear(4, 3), nn.Linear(4, 2)]))
+    macs = check(model, torch.ones(1, 4))
+    assert macs.value({"first": 0, "last": 0}) == 28
+    assert macs.value({"first": 1, "last": 0}) == 16
