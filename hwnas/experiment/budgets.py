@@ -86,5 +86,5 @@ def budget_sets(budgets: Sequence[Budget]) -> list[tuple[Budget, ...]]:
 
 def slug(budgets: Sequence[Budget]) -> str:
     """A set of budgets as a name for files: "latency-5ms_params-4M"; "no-budget" without any."""
-    texts = [f"{b.profiler}-{format_quantity(b.limit, b.unit)}" for b in budgets]
+    texts = [f"{b.profiler}-{format_quantity(b.limit, b.unit).replace('µ', 'u')}" for b in budgets]
     return "_".join(re.sub(r"[^0-9A-Za-z.-]+", "", text) for text in texts) or "no-budget"

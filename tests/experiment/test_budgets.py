@@ -1,8 +1,9 @@
 import pytest
 
-from hwnas.cost import parse_budget
+from hwnas.cost import Budget, CostTable, parse_budget
 from hwnas.errors import BudgetError
 from hwnas.experiment.budgets import Profilers, budget_sets, resolve, slug
+from hwnas.space import Choice, Space
 from tests.experiment.examples import tiny_space
 
 
@@ -31,3 +32,8 @@ def test_several_limits_on_one_quantity_are_several_networks():
     assert budget_sets([]) == [()]
     assert slug(()) == "no-budget"
     assert all(c.isalnum() or c in ".-_" for c in slug(sets[0]))
+
+
+def test_microseconds_keep_their_unit_in_the_name_of_a_folder() -> None:
+    space = Space([Choice("a", (0, 1))])
+    assert slug([Budget("latency", 0.07091, "ms", CostTable(space, 0.0, ()))]) == "latency-70.91us"
