@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hwnas.device.session import RETEST
-from hwnas.device.statistics import between_rounds, ratios, visit_ratio
+from hwnas.device.statistics import between_rounds, ratios, visit_ratio, weighted_quantile
 from hwnas.store import Visit
 
 __all__ = ["Noise", "noise_of"]
 
 _LEAST_DRIFT = 0.01
+_ONE_SIGMA = 0.6827  # probability of a normal deviate within one standard deviation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,8 @@ class Noise:
 
     Attributes:
         floor: relative; the larger of the test-retest difference and, where it is told, `apart`.
-        retest: root mean square relative difference of a later visit from the median of the rounds; an item weighs
-            as much as its time.
+        retest: typical relative difference of a later visit from the median of the rounds: as large as those of
+            68 % of the items, by time (one standard deviation, if they were normal; a spoilt visit does not count).
         apart: how far items moved against the reference from round to round beyond the noise of their samples, as
             memory-bound and compute-bound items do when they slow down differently; 0 where that is below 1 %.
     """
@@ -50,10 +51,10 @@ def noise_of(visits: Sequence[Visit]) -> Noise:
 
 
 def _retest(rounds: Mapping[str, Sequence[Visit]], retests: Mapping[str, Visit]) -> float:
-    total = squares = 0.0
+    differences, weights = [], []
     for key, visit in retests.items():
         if key in rounds:
             first = float(np.median(np.concatenate([ratios(earlier) for earlier in rounds[key]])))
-            total += first
-            squares += first * math.log(visit_ratio(visit) / first) ** 2
-    return math.sqrt(squares / total) if total else 0.0
+            differences.append(abs(math.log(visit_ratio(visit) / first)))
+            weights.append(first)
+    return weighted_quantile(differences, weights, _ONE_SIGMA)

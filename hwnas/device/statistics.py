@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hwnas.measurement import Measurement
 from hwnas.store import Visit
 
-__all__ = ["baseline_ms", "between_rounds", "ratios", "standard_error", "summarise", "visit_ratio"]
+__all__ = ["baseline_ms", "between_rounds", "ratios", "standard_error", "summarise", "visit_ratio", "weighted_quantile"]
 
 _MIN_STEADY = 3
 _NORMAL_MAD = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
@@ -82,16 +82,25 @@ def summarise(visits: Sequence[Visit], baseline: float) -> Measurement:
 def between_rounds(items: Sequence[Sequence[Visit]]) -> float:
     """How far items move against the reference from round to round, beyond the noise within a round.
 
-    The root mean square over items of the relative standard deviation of a visit's median, less what the samples'
-    own dispersion explains; an item weighs as much as its time. 0 where nothing is left.
+    The typical relative standard deviation of a visit's median, less what the samples' own dispersion explains; 0 where
+    nothing is left. An item weighs as much as its time. Typical is the quantile at which the variance of three rounds
+    is on average right (1 - 1/e): one visit that the machine spoilt moves no median, so it must not widen the floor.
     """
-    total = excess = 0.0
+    excess, weights = [], []
     for visits in items:
         if len(visits) < 2:
             continue
-        weight = visit_ratio(visits[0])
         spread = float(np.var(np.log([visit_ratio(visit) for visit in visits]), ddof=1))
         noise = float(np.mean([standard_error([visit]) ** 2 for visit in visits]))
-        total += weight
-        excess += weight * (spread - noise)
-    return math.sqrt(max(0.0, excess / total)) if total else 0.0
+        excess.append(spread - noise)
+        weights.append(visit_ratio(visits[0]))
+    return math.sqrt(max(0.0, weighted_quantile(excess, weights, 1.0 - 1.0 / math.e)))
+
+
+def weighted_quantile(values: Sequence[float], weights: Sequence[float], q: float) -> float:
+    """The least value with a share of at least `q` of all weight at or below it; 0 without values."""
+    if not values:
+        return 0.0
+    order = np.argsort(values, kind="stable")
+    shares = np.cumsum(np.asarray(weights, dtype=np.float64)[order])
+    return float(np.asarray(values)[order][np.searchsorted(shares, q * shares[-1] * (1.0 - 1e-12))])
