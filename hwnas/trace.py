@@ -54,7 +54,7 @@ class Guard:
 
 ALWAYS = Guard(((),))
 
-_MAX_CASES = 4096
+MAX_CASES = 4096
 
 
 class GuardAlgebra:
@@ -103,43 +103,57 @@ class GuardAlgebra:
         return result
 
 
-def check_number_of_cases(number: int, guards: Iterable[Guard]) -> None:
+def check_number_of_cases(number: int, guards: Iterable[Guard], *, limit: int = MAX_CASES) -> None:
     """Refuses what would have to be done for too many cases.
 
     Raises:
-        TraceError: more than 4096, with the choices that the guards are about.
+        TraceError: more than the limit, with the choices that the guards are about.
     """
-    if number > _MAX_CASES:
+    if number > limit:
         names = sorted({name for guard in guards for name in guard.choices})
         raise TraceError(
-            f"What runs here differs between more than {_MAX_CASES} cases, by the options of {', '.join(names)}. Let "
+            f"What runs here differs between more than {limit} cases, by the options of {', '.join(names)}. Let "
             "fewer of them vary together, or put what depends on them into a module of its own."
         )
 
 
-def disjoint(guards: Sequence[Guard], num_options: Mapping[str, int]) -> Guard:
+def disjoint(guards: Sequence[Guard], num_options: Mapping[str, int], *, limit: int = MAX_CASES) -> Guard:
     """Where at least one of some guards holds, as boxes that do not overlap.
 
     In the result the code after the last one stands for "the choice is inactive"; all options together are no
     requirement, as everywhere, since each guard says where its choices are active.
 
     Raises:
-        TraceError: they overlap and depend on too many choices together.
+        TraceError: it takes more boxes than the limit.
     """
     boxes = sorted({box for guard in guards for box in guard.boxes})
     if () in boxes:
         return ALWAYS
     if not any(_intersection(a, b) is not None for a, b in itertools.combinations(boxes, 2)):
         return Guard(_united(boxes, num_options))
-    counts = {name: num_options[name] + 1 for box in boxes for name, _ in box}
-    check_number_of_cases(math.prod(counts.values()), guards)
-    names = sorted(counts)
-    cells = [
-        tuple((name, (code,)) for name, code in zip(names, codes, strict=True))
-        for codes in itertools.product(*(range(counts[name]) for name in names))
-        if any(all(codes[names.index(name)] in allowed for name, allowed in box) for box in boxes)
-    ]
-    return Guard(_united(cells, counts))
+    result: list[Box] = []
+    for box in boxes:
+        parts = [box]
+        for done in result:
+            parts = [rest for part in parts for rest in _difference(part, done, num_options)]
+        result += parts
+        check_number_of_cases(len(result), guards, limit=limit)
+    return Guard(_united(result, {name: num + 1 for name, num in num_options.items()}))
+
+
+def _difference(box: Box, other: Box, num_options: Mapping[str, int]) -> list[Box]:
+    """Where the one box holds and the other does not, as boxes that do not overlap."""
+    if _intersection(box, other) is None:
+        return [box]
+    result = []
+    rest = dict(box)
+    for name, codes in other:
+        mine = rest.get(name, tuple(range(num_options[name] + 1)))
+        outside = tuple(code for code in mine if code not in codes)
+        if outside:
+            result.append(tuple(sorted({**rest, name: outside}.items())))
+        rest[name] = tuple(code for code in mine if code in codes)
+    return result
 
 
 def _intersection(one: Box, other: Box) -> Box | None:
@@ -222,7 +236,7 @@ class Block:
 
     Attributes:
         key: SHA-256 of operators, shapes, types and attributes; blocks of one key cost the same.
-        module: the path of its module.
+        module: the path of its module; "+" joins several, and operators outside of any are named.
         guard: under which options it runs.
         of_choice: whether it is what a choice module was replaced by.
         inputs: what goes in.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from hwnas.nn.block_run import BlockRun
+from hwnas.nn.operators import is_view
 from hwnas.nn.recorder import Call, Merge, tape_key, tensors_in
 from hwnas.nn.supernet_pass import SupernetPass
 from hwnas.trace import Guard
@@ -27,6 +28,7 @@ class LooseRun:
         calls: the operators, before them those that make weights ready (views of weights made elsewhere).
         first: the position of the first operator in the pass.
         last: that of the last one.
+        path: of the module they are in, and some of them by name.
         weights: the tensors they use that are no activations: by `id`, with their data.
     """
 
@@ -139,7 +141,7 @@ def _loose_run(
     return LooseRun(
         calls=everything,
         weights=weights,
-        path=calls[-1].path,
+        path=_label(calls),
         guard=calls[0].guard,
         first=first,
         last=last,
@@ -147,6 +149,14 @@ def _loose_run(
         outputs=outputs,
         key=tape_key(everything, list(inputs.values()), outputs),
     )
+
+
+def _label(calls: Sequence[Call]) -> str:
+    """The path of the module that the operators are in, and some of them."""
+    names = [call.operator._schema.name.removeprefix("aten::") for call in calls if not is_view(call.operator)]
+    names = names or [calls[-1].operator._schema.name.removeprefix("aten::")]
+    shown = "-".join(names if len(names) <= 3 else [*names[:2], "...", names[-1]])
+    return f"{calls[-1].path}.{shown}".removeprefix(".")
 
 
 def _used(item: Call | BlockRun | Merge) -> Iterable[Tensor]:

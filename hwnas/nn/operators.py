@@ -49,7 +49,7 @@ def count_macs(
         if own in FREE_OPERATORS or torch.Tag.pointwise in operator.tags or is_view(operator):
             return 0
         raise TraceError(
-            f"Nobody knows how many multiply-accumulates the operator {name!r} has. Give the profiler (or "
+            f"Nobody knows how many multiply-accumulates the operator {name!r} has. Give the ModelSpace (or "
             f"`count`) the argument operators={{{name!r}: formula}}, with a function of the operator's arguments and "
             "result, or a number: 0 if it is free."
         )
@@ -131,7 +131,7 @@ def _distances(args: Sequence[Any], out: Any) -> int:
 
 def _mkldnn_recurrent(args: Sequence[Any], out: Any) -> int:
     x, input_weight, hidden_weight = args[:3]
-    return math.prod(x.shape[:2]) * int(input_weight.numel() + hidden_weight.numel())
+    return int(math.prod(x.shape[:2]) * (input_weight.numel() + hidden_weight.numel()))
 
 
 _FORMULAS: dict[str, MacFormula] = {

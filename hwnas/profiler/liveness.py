@@ -150,7 +150,7 @@ class Liveness:
         if len(wanted) < 2:
             return next(iter(wanted), Guard(()))
         try:
-            return disjoint(list(wanted), self._num_options)
+            return disjoint(list(wanted), self._num_options, limit=_MAX_BOXES)
         except TraceError:
             self.is_exact = False
             return there

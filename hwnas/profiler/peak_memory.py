@@ -19,7 +19,7 @@ from hwnas.trace import Guard, Trace, simplified
 
 __all__ = ["PeakMemoryProfiler"]
 
-_MAX_CELLS = 20_000
+_MAX_CELLS = 50_000
 
 _Table = tuple[tuple[str, ...], NDArray[np.float64]]
 """Choices, and a value for each joint option; the last slot of an axis is "inactive"."""
