@@ -163,6 +163,7 @@ class Filling:
         sums = block_sum(self._space.space, self._blocks, table)
         counts = guarded_sum(self._space.space, ((block.guard, 1.0) for block in self._blocks))
         networks = {f"network {one.uid}": one for one in self._networks(sums, num_networks)}
+        self._store.set_fact("networks", {key: one.to_json() for key, one in networks.items()})
         items = []
         for key, architecture in networks.items():
             items.append(Item(key=key, kind="network", path=self._export_network(architecture)))

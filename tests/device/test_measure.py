@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from hwnas.cost import guarded_sum, latency_cost
-from hwnas.device import connect, measure, read_measurements, read_table
+from hwnas.device import connect, measure, read_measurements, read_networks, read_table
 from hwnas.errors import BadInputError, ExportError, FingerprintError, StoreError, TraceError
 from hwnas.nn import LayerChoice, ModelSpace
 from hwnas.store import MeasurementStore
@@ -29,6 +29,13 @@ def filled(tmp_path_factory):
     path = tmp_path_factory.mktemp("filled") / "table.sqlite"
     space = tiny_space()
     return space, measure(space, FakeRuntime(drift=0.3), out=path, repeats=2, calibrate=4), path
+
+
+def beside(filled, folder):
+    """A path for a new table, with the files that the finished one has exported: exporting again takes long."""
+    path = folder / "table.sqlite"
+    shutil.copytree(f"{filled[2]}.onnx", f"{path}.onnx")
+    return path
 
 
 def test_every_block_is_in_the_table_with_its_error(filled):
@@ -51,6 +58,7 @@ def test_the_calibrated_sum_predicts_whole_networks(filled):
     by_uid = {f"network {one.uid}": cost.value(one) for one in space.space.enumerate()}
     networks = [one for one in read_measurements(path) if one.key in by_uid]
     assert len(networks) == 4
+    assert {f"network {one.uid}": measured for one, measured in read_networks(path)} == {n.key: n for n in networks}
     for one in networks:
         assert by_uid[one.key] == pytest.approx(one.median_ms, rel=0.02)
 
@@ -73,7 +81,7 @@ def test_the_same_call_again_measures_nothing(filled):
 
 def test_the_baseline_is_that_of_the_session_that_filled_the_table(filled, tmp_path):
     space, table, path = filled
-    copy = tmp_path / "table.sqlite"
+    copy = beside(filled, tmp_path)
     copy.write_bytes(path.read_bytes())
     slower = FakeRuntime(lambda path: 2 * (0.01 + path.stat().st_size / 2**20))
     again = measure(space, slower, out=copy, repeats=3, calibrate=4)
@@ -81,11 +89,11 @@ def test_the_baseline_is_that_of_the_session_that_filled_the_table(filled, tmp_p
     assert again.baseline_ms == table.baseline_ms
 
 
-def test_killed_at_random_moments_and_resumed_it_equals_the_uninterrupted_run(tmp_path):
-    def run(name, num_runs):
-        began = tmp_path / f"{name}.txt"
+def test_killed_at_random_moments_and_resumed_it_equals_the_uninterrupted_run(filled, tmp_path):
+    def run(num_runs):
+        began = tmp_path / "began.txt"
         began.write_text("")
-        arguments = [str(tmp_path / f"{name}.sqlite"), str(num_runs), str(began)]
+        arguments = [str(path), str(num_runs), str(began)]
         code = subprocess.run(
             [sys.executable, "-m", "tests.device.killed_measure", *arguments],
             check=False,
@@ -94,23 +102,21 @@ def test_killed_at_random_moments_and_resumed_it_equals_the_uninterrupted_run(tm
         ).returncode
         return code, set(began.read_text().split("\n"))
 
-    whole = measure(
-        tiny_space(), FakeRuntime(drift=0.3, replay=True), out=tmp_path / "whole.sqlite", repeats=2, calibrate=4
-    )
-    shutil.copytree(tmp_path / "whole.sqlite.onnx", tmp_path / "killed.sqlite.onnx")  # exporting again takes long
+    path = beside(filled, tmp_path)
+    whole_path = beside(filled, tmp_path / "whole")
+    whole = measure(tiny_space(), FakeRuntime(drift=0.3, replay=True), out=whole_path, repeats=2, calibrate=4)
     rng = np.random.default_rng(0)
     num_kills = 3 if not os.environ.get("HWNAS_TEST_ALL") else 20
     for kill in range(num_kills):
-        path = tmp_path / "killed.sqlite"
         finished = set()
         if path.exists():
             with MeasurementStore(path, write=False) as store:
                 finished = {f"{visit.key}#{visit.round}" for visit in store.visits()}
-        code, began = run("killed", int(rng.integers(1, 2500)))
+        code, began = run(int(rng.integers(1, 2500)))
         assert code == -9, f"kill {kill} came too late"
         assert not finished & began
-    assert run("killed", -1)[0] == 0
-    assert read_table(tmp_path / "killed.sqlite").to_json() == whole.to_json()
+    assert run(-1)[0] == 0
+    assert read_table(path).to_json() == whole.to_json()
 
 
 def test_another_fingerprint_is_refused(filled):
@@ -140,16 +146,16 @@ def test_without_out_and_calibration():
     assert table.noise_floor > 0
 
 
-def test_items_that_drift_apart_are_told(tmp_path):
-    space = tiny_space()
-    runtime = FakeRuntime()
+def test_items_that_drift_apart_are_told(filled, tmp_path):
+    space, path = filled[0], beside(filled, tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # none on a quiet machine
-        measure(space, runtime, out=tmp_path / "table.sqlite", repeats=2, calibrate=0)
-    blocks = [path.stem for path in (tmp_path / "table.sqlite.onnx").iterdir() if path.stem != "reference"]
+        measure(space, FakeRuntime(), out=path, repeats=2, calibrate=0)
+    path.unlink()
+    blocks = [file.stem for file in Path(f"{path}.onnx").iterdir() if file.stem != "reference"]
     busy = FakeRuntime(drift_apart=0.5, memory_bound=blocks, period_ms=3000)
     with pytest.warns(UserWarning, match=r"drifted apart from the reference model by .*%.*noise floor is widened"):
-        table = measure(space, busy, out=tmp_path / "busy.sqlite", repeats=3, calibrate=0)
+        table = measure(space, busy, out=path, repeats=3, calibrate=0)
     assert table.noise_floor > 0.03
 
 
@@ -201,9 +207,8 @@ def test_weights_on_the_meta_device_are_made_up(tmp_path):
     assert measure(space, FakeRuntime(batch_size=2), repeats=1, calibrate=0).milliseconds
 
 
-def test_the_real_runtime(tmp_path):
-    space = tiny_space()
-    path = tmp_path / "table.sqlite"
+def test_the_real_runtime(filled, tmp_path):
+    space, path = filled[0], beside(filled, tmp_path)
     runtime = connect("onnxruntime:cpu")
     table = measure(space, runtime, out=path, repeats=1, calibrate=3)
     blocks = [traced.block for traced in space.blocks()]
