@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-__all__ = ["print_error", "print_json", "print_line", "print_note", "print_table", "progress_bars"]
+__all__ = [
+    "only_json_on_stdout",
+    "print_error",
+    "print_json",
+    "print_line",
+    "print_note",
+    "print_table",
+    "progress_bars",
+]
 
 _Show = Callable[[str, int, int | None, str], None]
+
+_json_stream: contextvars.ContextVar[TextIO | None] = contextvars.ContextVar("_json_stream", default=None)
+
+
+@contextlib.contextmanager
+def only_json_on_stdout() -> Iterator[None]:
+    """Inside, what anyone else prints on stdout, such as a user's model, goes to stderr."""
+    token = _json_stream.set(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _json_stream.reset(token)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print the one object that a verb gives to machines."""
-    sys.stdout.write(json.dumps(content, indent=2) + "\n")
+    stream = _json_stream.get() or sys.stdout
+    stream.write(json.dumps(content, indent=2) + "\n")
 
 
 def print_line(text: str) -> None:

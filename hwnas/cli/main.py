@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import sys
 import warnings
@@ -14,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hwnas.cli import demo, export, measure, profile, search, spaces, train, verify
-from hwnas.cli.console import print_error, print_line, print_note
+from hwnas.cli.console import only_json_on_stdout, print_error, print_line, print_note
 from hwnas.errors import HwnasError
 
 __all__ = ["app", "main"]
@@ -66,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = [argument for argument in given if argument != "--debug"]
     warnings.showwarning = _show_warning
     try:
-        app(given, prog_name="hwnas")
+        with only_json_on_stdout() if "--json" in given else contextlib.nullcontext():
+            app(given, prog_name="hwnas")
         code = 0
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["copied"]
@@ -19,7 +21,7 @@ def copied(view: nn.Module) -> nn.Module:
     """
     memo: dict[int, object] = {}
     slices: dict[tuple[object, ...], Tensor] = {}
-    for module in view.modules():
+    for module in _in_python(view):
         for name in module._parameters:
             value = module.__dict__.get(name)
             if isinstance(value, Tensor):
@@ -30,12 +32,17 @@ def copied(view: nn.Module) -> nn.Module:
             if buffer is not None:
                 memo[id(buffer)] = slices.setdefault(_identity(buffer), buffer.detach().clone())
     result: nn.Module = copy.deepcopy(view, memo)
-    for module in result.modules():
+    for module in _in_python(result):
         for name in module._parameters:
             value = module.__dict__.pop(name, None)
             if isinstance(value, nn.Parameter):
                 module._parameters[name] = value
     return result
+
+
+def _in_python(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules below, but for those that TorchScript has compiled: they copy themselves and are never sliced."""
+    return (inner for inner in module.modules() if not isinstance(inner, torch.jit.ScriptModule))
 
 
 def _identity(tensor: Tensor) -> tuple[object, ...]:

@@ -56,15 +56,18 @@ class ModelSpace(nn.Module):
         space: its choices; one without a label is called by the path of its module, an elastic argument
             `<path>.<argument>`.
         example_inputs: as given; a single tensor as a tuple of one.
+        operators: as given.
     """
 
-    def __init__(self, module: nn.Module, example_inputs: Inputs) -> None:
+    def __init__(self, module: nn.Module, example_inputs: Inputs, *, operators: MacFormulas | None = None) -> None:
         """See the class.
 
         Args:
             module: a module with choices below it (or one itself, then with labels).
             example_inputs: a tensor, a tuple of positional arguments or a dict of keyword arguments, with the batch
                 and image size at which costs are counted and measured.
+            operators: how many multiply-accumulates the operators have that hwnas does not know, by name
+                ("aten::svd"): a number, 0 if it is free, or a function of the operator's arguments and result.
 
         Raises:
             SpaceError: no choices, one label with two lists of options, conditions in a circle, or example inputs
@@ -80,6 +83,7 @@ class ModelSpace(nn.Module):
             )
         self.module = module
         self.structure = derive(module)
+        self.operators: MacFormulas = dict(operators or {})
         self._traces: dict[object, TracedSpace] = {}
         self._weights: tuple[Weight, ...] | None = None
         self.example_inputs: tuple[Any, ...] | dict[str, Any] = (
@@ -131,8 +135,7 @@ class ModelSpace(nn.Module):
         """What the networks run, on what memory; see `hwnas.trace`. Remembered.
 
         Args:
-            operators: how many multiply-accumulates the operators have that hwnas does not know, by name
-                ("aten::svd"): a number, 0 if it is free, or a function of the operator's arguments and result.
+            operators: beside those of the space, and before them.
 
         Raises:
             TraceError: the module cannot run on the example inputs, or has an operator that nobody can count.
@@ -158,7 +161,8 @@ class ModelSpace(nn.Module):
         return self._weights
 
     def _traced(self, operators: MacFormulas | None) -> TracedSpace:
-        key = tuple((operators or {}).items())
+        formulas = {**self.operators, **(operators or {})}
+        key = tuple(formulas.items())
         if key not in self._traces:
-            self._traces[key] = trace_space(self.module, self.structure, self.example_inputs, operators or {})
+            self._traces[key] = trace_space(self.module, self.structure, self.example_inputs, formulas)
         return self._traces[key]

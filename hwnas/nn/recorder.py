@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -73,13 +73,15 @@ class Tape:
     def __init__(self) -> None:
         self.items: list[Any] = []
         self.buffer_bytes: list[int] = []
+        self.births: list[Guard] = []  # under which options each buffer was made
         self.influences: list[frozenset[str]] = []
         self._buffer_of: dict[int, int] = {}
         self._alive: list[Tensor] = []  # memory must not be used again for another buffer
 
-    def new_buffer(self, num_bytes: int, influence: frozenset[str] = NO_CHOICES) -> int:
+    def new_buffer(self, num_bytes: int, influence: frozenset[str] = NO_CHOICES, guard: Guard = ALWAYS) -> int:
         """The number of a new buffer."""
         self.buffer_bytes.append(num_bytes)
+        self.births.append(guard)
         self.influences.append(influence)
         return len(self.buffer_bytes) - 1
 
@@ -87,12 +89,18 @@ class Tape:
         """The buffer a tensor looks at; None for a weight or constant."""
         return self._buffer_of.get(tensor.untyped_storage()._cdata)
 
-    def declare(self, tensor: Tensor, buffer: int | None = None, influence: frozenset[str] = NO_CHOICES) -> int:
+    def declare(
+        self,
+        tensor: Tensor,
+        buffer: int | None = None,
+        influence: frozenset[str] = NO_CHOICES,
+        guard: Guard = ALWAYS,
+    ) -> int:
         """Says that a tensor looks at a buffer, by default a new one; the buffer."""
         storage = tensor.untyped_storage()
         if buffer is None:
             known = self._buffer_of.get(storage._cdata)
-            buffer = self.new_buffer(storage.nbytes(), influence) if known is None else known
+            buffer = self.new_buffer(storage.nbytes(), influence, guard) if known is None else known
         self._buffer_of[storage._cdata] = buffer
         self._alive.append(tensor)
         return buffer
@@ -107,6 +115,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         path: of the modules that run now, the innermost last.
         with_values: whether tensors that no choice has influenced hold data.
         device: where those are.
+        check_reads: called with the buffers that an operator uses, before it runs.
     """
 
     def __init__(self, *, formulas: MacFormulas, with_values: bool) -> None:
@@ -116,6 +125,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.path: list[str] = [""]
         self.with_values = with_values
         self.device = torch.device("cpu")
+        self.check_reads: Callable[[Sequence[int]], None] = lambda buffers: None
         self._is_paused = False
         self._formulas = formulas
         self._metas: dict[int, tuple[Tensor, Tensor]] = {}
@@ -155,6 +165,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = list(tensors_in((*args, *kwargs.values())))
         tape = self.tape
         reads = tuple(dict.fromkeys(b for t in tensors if (b := tape.buffer(t)) is not None))
+        self.check_reads(reads)
         influence = frozenset().union(*(tape.influences[b] for b in reads))
         on_meta = not self.with_values or any(t.is_meta for t in tensors)
         if torch.Tag.data_dependent_output in func.tags and (on_meta or influence):
@@ -166,7 +177,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if tape.buffer(tensor) is None and not any(tensor is known for known in tensors):
                 if is_view(func) and tensors and tape.buffer(tensors[0]) is None:
                     continue  # a view of a weight
-                writes.append(tape.declare(tensor, influence=influence))
+                writes.append(tape.declare(tensor, influence=influence, guard=self.guard))
         if influence and self._writes_in_place(func):
             for buffer in reads:
                 tape.influences[buffer] |= influence
@@ -211,6 +222,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 raise NeedsValues(influence, self.path[-1], str(error)) from error
             if any(out_t is in_t for out_t in tensors_in((out,)) for in_t in tensors_in(meta_args)):
                 return out
+            out = _without_statistics(func, args, out)
             self._results[key] = pytree.tree_map_only(Tensor, _Layout, out)
             return out
         return pytree.tree_map_only(_Layout, _Layout.tensor, self._results[key])
@@ -251,6 +263,13 @@ class _Layout:
 
     def tensor(self) -> Tensor:
         return torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device="meta")
+
+
+def _without_statistics(func: OpOverload, args: tuple[Any, ...], out: Any) -> Any:
+    """The result of an operator as on a real device: there, a batch norm in evaluation mode saves no statistics."""
+    if func is torch.ops.aten.native_batch_norm.default and not args[5]:
+        return (out[0], *(statistic.new_empty(0) for statistic in out[1:]))
+    return out
 
 
 def as_meta(tensor: Tensor) -> Tensor:

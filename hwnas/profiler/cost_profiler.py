@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hwnas.cost import STANDARD_UNITS, Budget, CostTable, Extreme, MaxTable
-from hwnas.errors import BadInputError
+from hwnas.errors import BadInputError, BudgetError
 from hwnas.nn import Inputs, ModelSpace
 from hwnas.space import Distribution, Option, Space
 
@@ -116,8 +117,13 @@ class CostProfiler:
         """A hard budget: the cost must not exceed `value`, in `unit`.
 
         Raises:
-            BudgetError: a limit that is not finite.
+            BudgetError: a limit that is no finite number.
         """
+        if not isinstance(value, numbers.Real) or isinstance(value, bool):
+            raise BudgetError(
+                f"The limit on {self.name} must be a number, in {self.unit}; got {value!r}. `parse_budget` reads a "
+                'limit with a unit, as in "params<=4M".'
+            )
         return Budget(self.name, float(value), self.unit, self.cost)
 
     def _number(self, value: float) -> float:

@@ -13,6 +13,15 @@ from hwnas.nn import LayerChoice, ModelSpace
 def small(width=4):
     first = LayerChoice({"conv": nn.Conv2d(1, width, 3, padding=1), "point": nn.Conv2d(1, width, 1)}, label="first")
     return ModelSpace(nn.Sequential(first, nn.Flatten(), nn.Linear(64 * width, 2)), torch.zeros(1, 1, 8, 8))
+
+class Loud(nn.Module):
+    def forward(self, x):
+        print("running")
+        return x
+
+def loud():
+    print("making")
+    return nn.Sequential(LayerChoice([Loud(), nn.Linear(4, 4)])), torch.zeros(1, 4)
 """
 
 
@@ -38,6 +47,16 @@ def test_a_space_of_ones_own(tmp_path: pathlib.Path, capsys: pytest.CaptureFixtu
     content = json.loads(out)
     assert (content["macs"], content["params"]) == (64 * 4 + linear, 4 + 4 + linear + 2)
     assert content["peak_memory_bytes"] == 4 * (64 + 256)  # the input and the convolution's output, float32
+
+
+def test_what_a_model_prints_is_not_on_stdout_beside_json(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(FACTORY)
+    code, out, err = run(capsys, f"{tmp_path / 'mine.py'}:loud", "--json")
+    assert (code, json.loads(out)["size"]) == (0, "2")
+    assert "making" in err
+    assert "running" in err
 
 
 def test_in_words(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

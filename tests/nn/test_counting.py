@@ -127,6 +127,11 @@ def test_peak_memory_by_hand() -> None:
     assert peak(nn.Identity(), x) == 40
 
 
+def test_a_batch_norm_in_evaluation_mode_saves_no_statistics() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8))
+    assert peak(network, torch.zeros(1, 3, 4, 4)) == 2 * 8 * 4 * 4 * 4  # its input and its output
+
+
 def test_nothing_changes() -> None:
     network = nn.Sequential(
         nn.BatchNorm1d(4), nn.Dropout(), Function(lambda _, x: x if x.sum() > 0 else x.bernoulli_())

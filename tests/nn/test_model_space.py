@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from hwnas.errors import ArchitectureError, SpaceError
+from hwnas.errors import ArchitectureError, SpaceError, TraceError
 from hwnas.nn import ElasticBatchNorm2d, ElasticConv2d, LayerChoice, ModelSpace, Repeat, call
 from hwnas.space import Architecture, Choice
 
@@ -262,6 +262,30 @@ def test_a_choice_in_a_plain_list_says_so() -> None:
     model = ModelSpace(_PlainList(), torch.zeros(2))
     with pytest.raises(SpaceError, match=r"LayerChoice was called outside ModelSpace\.forward, or from where"):
         model(torch.zeros(2), {"seen": 0})
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning", "ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_part_in_torchscript_is_frozen_as_it_is() -> None:
+    model = ModelSpace(
+        nn.Sequential(torch.jit.script(nn.Linear(3, 3)), LayerChoice([nn.ReLU(), nn.Tanh()])), torch.ones(3)
+    )
+    frozen = model.freeze({"1": 1})
+    torch.testing.assert_close(frozen(torch.ones(3)), model(torch.ones(3), {"1": 1}))
+    assert {p.data_ptr() for p in frozen.parameters()}.isdisjoint(p.data_ptr() for p in model.parameters())
+
+
+def test_an_operator_of_ones_own_is_known_wherever_the_space_goes() -> None:
+    class Svd(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.linalg.svdvals(x)
+
+    net = nn.Sequential(LayerChoice([nn.Linear(4, 4), nn.Identity()]), Svd())
+    with pytest.raises(TraceError, match=r"Give the ModelSpace \(or `count`\) the argument operators="):
+        ModelSpace(net, torch.zeros(3, 4)).trace()
+    model = ModelSpace(net, torch.zeros(3, 4), operators={"aten::_linalg_svd": 7})
+    assert sum(operation.macs for operation in model.trace().operations) == 3 * 4 * 4 + 7
+    assert len(model.blocks()) == 2
+    assert sum(operation.macs for operation in model.trace(operators={"aten::_linalg_svd": 9}).operations) == 48 + 9
 
 
 def test_a_batch_norm_of_all_widths_shares_its_statistics() -> None:

@@ -6,7 +6,9 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ from types import MappingProxyType, ModuleType
 
 from torch import nn
 
-from hwnas.errors import SpaceError
+from hwnas.errors import HwnasError, SpaceError
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
 from hwnas.nn.model_space import ModelSpace
 
@@ -125,7 +127,8 @@ def load_space(reference: str, **options: object) -> ModelSpace:
         options: arguments of the family or the factory.
 
     Raises:
-        SpaceError: an unknown name or option, a missing file or factory, or a factory that returns something else.
+        SpaceError: an unknown name or option, a missing file or factory, a file or factory that raises, or one that
+            returns something else.
     """
     path, separator, factory_name = reference.rpartition(":")
     if not separator and not reference.endswith(".py"):
@@ -139,7 +142,8 @@ def load_space(reference: str, **options: object) -> ModelSpace:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
         raise SpaceError(f"{reference}: the factory cannot be called with {options!r}: {error}") from error
-    made = factory(**options)
+    with _errors_of(reference, Path(path)):
+        made = factory(**options)
     if isinstance(made, ModelSpace):
         return made
     if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module):
@@ -148,6 +152,22 @@ def load_space(reference: str, **options: object) -> ModelSpace:
         f"{reference}: the factory must return a ModelSpace, or a module and its example inputs; "
         f"got {type(made).__name__}"
     )
+
+
+@contextmanager
+def _errors_of(source: str, path: Path) -> Iterator[None]:
+    """Says of what goes wrong in a user's file that it did so there: on the last line in the file's folder."""
+    try:
+        yield
+    except HwnasError:
+        raise
+    except SyntaxError as error:
+        raise SpaceError(f"{error.filename}, line {error.lineno}: not valid Python: {error.msg}") from error
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if Path(frame.filename).parent == path.resolve().parent] or frames
+        where = f"{own[-1].filename}, line {own[-1].lineno}"
+        raise SpaceError(f"{source} raised {type(error).__name__}: {error} ({where}). Correct it there.") from error
 
 
 def _is_like(value: object, default: object) -> bool:
@@ -170,9 +190,8 @@ def _execute(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickling look a class's module up here
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise SpaceError(f"{path}, line {error.lineno}: not valid Python: {error.msg}") from error
+        with _errors_of(str(path), path):
+            spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.resolve().parent))
     return module

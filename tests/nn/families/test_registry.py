@@ -30,6 +30,9 @@ def space(*, width=4):
 def number():
     return 3
 
+def broken():
+    return torch.nn.Linear("four", 2)
+
 constant = 3
 """
 
@@ -107,11 +110,16 @@ def test_a_space_by_name_or_from_a_file(own: Path) -> None:
         ("{folder}/none.py:space", "there is no file '.*none.py' to take a space from"),
         ("{folder}/own.txt:space", "'.*own.txt' is no Python file; its name must end in .py"),
         ("{folder}/bad.py:space", r"bad.py, line 1: not valid Python"),
+        ("{own}:broken", r"own.py:broken raised TypeError: .* \(.*own.py, line 22\)\. Correct it there"),
+        ("{folder}/import.py:space", r"import.py raised ModuleNotFoundError: No module named 'no_such_package'"),
+        ("{folder}/import_bad.py:space", r"bad.py, line 1: not valid Python"),
     ],
 )
 def test_a_wrong_reference_is_explained(own: Path, reference: str, message: str) -> None:
     (own.parent / "own.txt").write_text(OWN)
     (own.parent / "bad.py").write_text("def space(:\n")
+    (own.parent / "import.py").write_text("import no_such_package\n")
+    (own.parent / "import_bad.py").write_text("import bad\n")
     with pytest.raises(SpaceError, match=message):
         load_space(reference.format(own=own, folder=own.parent))
 
