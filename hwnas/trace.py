@@ -85,6 +85,13 @@ class GuardAlgebra:
         boxes = [box for guard in guards for box in guard.boxes]
         return Guard(_united(boxes, self._num_options)) if len(boxes) > 1 else Guard(tuple(boxes))
 
+    def covers(self, outer: Guard, inner: Guard) -> bool:
+        """Whether the one holds wherever the other does."""
+        rest = list(inner.boxes)
+        for done in outer.boxes:
+            rest = [part for box in rest for part in _difference(box, done, self._num_options)]
+        return not rest
+
     def combinations(self, guard: Guard, names: Iterable[str]) -> list[tuple[Guard, dict[str, int]]]:
         """The joint codes of some choices that are possible under a guard, each with the guard under which it is.
 
@@ -131,24 +138,25 @@ def disjoint(guards: Sequence[Guard], num_options: Mapping[str, int], *, limit: 
         return ALWAYS
     if not any(_intersection(a, b) is not None for a, b in itertools.combinations(boxes, 2)):
         return Guard(_united(boxes, num_options))
+    num_codes = {name: num + 1 for name, num in num_options.items()}
     result: list[Box] = []
     for box in boxes:
         parts = [box]
         for done in result:
-            parts = [rest for part in parts for rest in _difference(part, done, num_options)]
+            parts = [rest for part in parts for rest in _difference(part, done, num_codes)]
         result += parts
         check_number_of_cases(len(result), guards, limit=limit)
-    return Guard(_united(result, {name: num + 1 for name, num in num_options.items()}))
+    return Guard(_united(result, num_codes))
 
 
-def _difference(box: Box, other: Box, num_options: Mapping[str, int]) -> list[Box]:
+def _difference(box: Box, other: Box, num_codes: Mapping[str, int]) -> list[Box]:
     """Where the one box holds and the other does not, as boxes that do not overlap."""
     if _intersection(box, other) is None:
         return [box]
     result = []
     rest = dict(box)
     for name, codes in other:
-        mine = rest.get(name, tuple(range(num_options[name] + 1)))
+        mine = rest.get(name, tuple(range(num_codes[name])))
         outside = tuple(code for code in mine if code not in codes)
         if outside:
             result.append(tuple(sorted({**rest, name: outside}.items())))

@@ -58,6 +58,13 @@ def test_either_keeps_what_it_is_given(guard: Guard) -> None:
         assert num_boxes(again, assignment) == num_boxes(guard, assignment) <= 1
 
 
+@given(guards(), guards())
+@settings(max_examples=60, deadline=None)
+def test_covers_is_implication(outer: Guard, inner: Guard) -> None:
+    implied = all(num_boxes(outer, assignment) >= num_boxes(inner, assignment) for assignment in ASSIGNMENTS)
+    assert ALGEBRA.covers(outer, inner) == implied
+
+
 def test_all_options_are_no_requirement() -> None:
     parts = [ALGEBRA.both(ALGEBRA.option("a", [0]), ALGEBRA.option("b", [code])) for code in range(3)]
     assert ALGEBRA.either(parts) == ALGEBRA.option("a", [0])

@@ -96,6 +96,7 @@ class BlockRunner(GuardedRun):
         """The result of a block; none of its inputs may be a variant."""
         leaves, tree = pytree.tree_flatten((args, kwargs))
         inputs = list({id(leaf): leaf for leaf in leaves if isinstance(leaf, Tensor)}.values())
+        self.check_reads([buffer for tensor in inputs if (buffer := self.tape.buffer(tensor)) is not None])
         template = None
         key = None if self.recorder.with_values else self._template_key(shadow, leaves, tree, inputs)
         template = self._templates.get(key)
@@ -112,7 +113,7 @@ class BlockRunner(GuardedRun):
             if local in template.owners:
                 buffers.append(self.tape.buffer(inputs[template.owners[local]]))
             else:
-                buffers.append(self.tape.new_buffer(num_bytes, influence))
+                buffers.append(self.tape.new_buffer(num_bytes, influence, self.guard))
         outputs = [leaf for leaf in made if isinstance(leaf, Tensor)]
         for leaf, source in zip(made, template.outputs, strict=True):
             local_buffer = tape.buffer(source) if isinstance(source, Tensor) else None

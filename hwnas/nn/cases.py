@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from hwnas.errors import TraceError
 from hwnas.nn.recorder import Merge, Recorder
 from hwnas.nn.variants import Fork, Piece, Variant
 from hwnas.space import Choice
-from hwnas.trace import Guard, GuardAlgebra, check_number_of_cases
+from hwnas.trace import ALWAYS, Guard, GuardAlgebra, check_number_of_cases
 
 __all__ = ["GuardedRun", "layout_of"]
 
@@ -30,6 +31,7 @@ class GuardedRun:
 
     def __init__(self, recorder: Recorder, choices: Sequence[Choice]) -> None:
         self.recorder = recorder
+        self.recorder.check_reads = self.check_reads
         self.tape = recorder.tape
         self.algebra = GuardAlgebra({choice.name: choice.num_options for choice in choices})
         self.failure: tuple[Exception, str, Guard] | None = None
@@ -51,6 +53,22 @@ class GuardedRun:
             raise
         finally:
             self.recorder.guard = before
+
+    def check_reads(self, buffers: Sequence[int]) -> None:
+        """Refuses tensors that are not there under all options under which the code runs now.
+
+        Raises:
+            TraceError: a tensor was made under some options, and came here by another way than as a result.
+        """
+        if self.recorder.tape is not self.tape:
+            return  # within a block all tensors are of one case
+        for buffer in buffers:
+            born = self.tape.births[buffer]
+            if born not in (ALWAYS, self.guard) and not self.algebra.covers(born, self.guard):
+                raise TraceError(
+                    f"It uses a tensor that is there only where {born}, while it runs where {self.guard}. Give the "
+                    "tensor back as a result of the module that makes it, not by an attribute or a list."
+                )
 
     @contextlib.contextmanager
     def inside(self, path: str) -> Iterator[None]:
@@ -167,7 +185,7 @@ class GuardedRun:
         influence = frozenset(_deciding([guard for guard, _ in group])).union(
             *(self.tape.influences[buffer] for buffer in by_buffer)
         )
-        merge = Merge(self.tape.new_buffer(0, influence), pieces, tuple(tensor for _, tensor in group))
+        merge = Merge(self.tape.new_buffer(0, influence, self.guard), pieces, tuple(tensor for _, tensor in group))
         self.tape.items.append(merge)
         self.tape.declare(result, merge.buffer)
         return result

@@ -346,3 +346,23 @@ def test_writing_in_place_keeps_what_decides_a_value() -> None:
     macs = check(model, torch.ones(1, 4))
     assert macs.value({"first": 0, "last": 0}) == 28
     assert macs.value({"first": 1, "last": 0}) == 16
+
+
+def test_tensors_that_leave_a_candidate_by_the_back_door_are_refused() -> None:
+    kept = []
+
+    class Keeps(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            kept.append(super().forward(x))
+            return kept[-1]
+
+    def nested(inner: nn.Module) -> nn.Module:
+        return nn.Sequential(inner, LayerChoice([nn.ReLU(), nn.Tanh()]))
+
+    def run(model: Any, x: Tensor) -> Tensor:
+        kept.clear()
+        return model.layer(x) + kept[0]
+
+    model = Model(run, layer=LayerChoice([nested(Keeps(4, 4)), nested(nn.Linear(4, 4))]))
+    with pytest.raises(TraceError, match=r"It uses a tensor that is there only where layer in \[0\], while it runs"):
+        ModelSpace(model, torch.zeros(2, 4)).trace()
