@@ -121,12 +121,12 @@ def _front(setting: Setting, *, correlated: bool) -> Measure:
 
     def once(seed: int) -> float:
         rng = np.random.default_rng(seed)
-        latency = _random_latency(space, rng)
-        assert isinstance(latency.cost, CostTable)
+        cost = _random_latency(space, rng).cost
+        assert isinstance(cost, CostTable)
         utility = _random_utility(space.space, rng)
         if correlated:
-            utility = latency.cost.with_unit("") + 0.5 * utility
-        return setting.seconds(lambda: pareto_front(utility, latency.cost))
+            utility = cost.with_unit("") + 0.5 * utility
+        return setting.seconds(lambda: pareto_front(utility, cost))
 
     once(0)
     return lambda seed: [once(4 * seed + part) for part in range(4)]

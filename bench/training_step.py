@@ -35,6 +35,7 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
     space.to(memory_format=torch.channels_last)
     space.train()
     (example,) = space.example_inputs
+    assert isinstance(example, Tensor)
     shape = (setting.batch_size, *example.shape[1:])
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
     labels = torch.arange(setting.batch_size) % 10
@@ -43,7 +44,7 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
 
     def supernet_step(seed: int) -> None:
         _step(
-            lambda: take(space, Batch(inputs=(images,), labels=labels), np.random.default_rng(seed), Tensor.backward),
+            lambda: take(space, Batch(inputs=(images,), labels=labels), np.random.default_rng(seed), _backward),
             list(space.parameters()), optimizer, recipe,
         )  # fmt: skip
 
@@ -53,7 +54,7 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
 
         def loss() -> Tensor:
             value: Tensor = cross_entropy(frozen(images), labels, label_smoothing=recipe.label_smoothing)
-            value.backward()
+            _backward(value)
             return value.detach()
 
         steps = {
@@ -68,6 +69,10 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
     for seed in range(2):
         supernet_step(1_000_000 + seed)
     return lambda seed: [pair(setting.num_pairs * seed + part) for part in range(setting.num_pairs)]
+
+
+def _backward(loss: Tensor) -> None:
+    torch.autograd.backward(loss)
 
 
 def _step(
