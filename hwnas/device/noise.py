@@ -14,7 +14,7 @@ from hwnas.store import Visit
 
 __all__ = ["Noise", "noise_of"]
 
-_LEAST_DRIFT = 0.01
+_LEAST_DRIFT = 0.02
 _ONE_SIGMA = 0.6827  # probability of a normal deviate within one standard deviation
 
 
@@ -27,7 +27,7 @@ class Noise:
         retest: typical relative difference of a later visit from the median of the rounds: as large as those of
             68 % of the items, by time (one standard deviation, if they were normal; a spoilt visit does not count).
         apart: how far items moved against the reference from round to round beyond the noise of their samples, as
-            memory-bound and compute-bound items do when they slow down differently; 0 where that is below 1 %.
+            memory-bound and compute-bound items do when they slow down differently; 0 where that is below 2 %.
     """
 
     floor: float

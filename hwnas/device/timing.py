@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import gc
 import math
+import statistics
 from collections.abc import Iterator
 
 import numpy as np
@@ -39,7 +40,7 @@ class Timing:
 
     slice_ms: float = 5.0
     warm_up_ms: float = 1000.0
-    min_samples: int = 5
+    min_samples: int = 11
     spread: float = 0.02
     limit_ms: float = 500.0
 
@@ -49,7 +50,7 @@ class Paired:
     """Samples of an item, each with the reference's time around it.
 
     Attributes:
-        samples_ms: mean time of a run in each slice of the item.
+        samples_ms: the median run of each slice of the item.
         references_ms: the geometric mean of the reference's slices before and after.
         steady: whether the reference stood still, within `DRIFT_LIMIT`, around the slice.
     """
@@ -76,19 +77,20 @@ def warm_up(prepared: Prepared, runtime: Runtime, limit_ms: float = 1000.0) -> N
 
 
 def slice_ms(prepared: Prepared, runtime: Runtime, least_ms: float) -> float:
-    """The mean time of a run over at least `least_ms` of runs, in milliseconds.
+    """The median run of at least `least_ms` of runs, in milliseconds.
 
-    One run goes before the clock starts: it pays for the caches that the other model has emptied.
+    The median and not the mean: where other processes take the core away for some milliseconds, that falls on one run
+    of many. One run goes before the clock starts: it pays for the caches that the other model has emptied.
     """
     prepared.run()
     least_ns = int(least_ms * 1e6)
     start = now = runtime.clock_ns()
-    num_runs = 0
-    while num_runs == 0 or now - start < least_ns:
+    runs_ns: list[int] = []
+    while not runs_ns or now - start < least_ns:
         prepared.run()
-        num_runs += 1
-        now = runtime.clock_ns()
-    return (now - start) / num_runs / 1e6
+        before, now = now, runtime.clock_ns()
+        runs_ns.append(now - before)
+    return statistics.median(runs_ns) / 1e6
 
 
 def alternate(item: Prepared, reference: Prepared, runtime: Runtime, timing: Timing) -> Paired:

@@ -52,7 +52,7 @@ class Visit:
         key: the item's key, unique in its store.
         round: the number of the visit's round, from 0; the retest is -1.
         kind: a block, or a whole network for calibration.
-        samples_ms: mean time of a run in every slice.
+        samples_ms: the median run of every slice.
         references_ms: the reference's time beside every slice, interpolated to it.
         steady: for every sample, whether the reference stood still (within 3 %) around it.
     """

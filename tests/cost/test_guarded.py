@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hwnas.cost import Calibration, LatencyTable, block_sum, guarded_sum, latency_cost
 from hwnas.errors import BadInputError
