@@ -48,7 +48,7 @@ def command(
         print_json(content)
         return
     print_line(f"{len(table.milliseconds)} blocks of {space} in {out}")
-    print_line(f"noise floor: {table.noise_floor:.2%} (median difference between a visit and its repetition)")
+    print_line(f"noise floor: {table.noise_floor:.2%} (how far a later visit differs from the earlier ones)")
     print_line(f"baseline: the reference model at {table.baseline_ms:.4g} ms")
     if fit is not None:
         print_line(

@@ -110,10 +110,9 @@ class Filling:
             drawn = [self._space.space.sample(rng) for _ in range(_NUM_REFERENCE_CANDIDATES)]
             drawn.sort(key=lambda one: (sum(p.numel() for p in self._space.freeze(one).parameters()), one.uid))
             chosen = drawn[len(drawn) // 2]
-            self._store.set_model("reference", self._export_network(chosen).read_bytes())
+            kept = self._export_network(chosen).read_bytes()
             self._store.set_fact("reference", f"network {chosen.uid}")
-            kept = self._store.model("reference")
-            assert kept is not None
+            self._store.set_model("reference", kept)  # last: whoever finds it finds its name too
         write_whole(path, kept)
         return path
 
