@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hwnas.cost import Budget, BudgetRequest, LatencyTable, format_quantity
 from hwnas.errors import BudgetError
@@ -22,7 +22,7 @@ from hwnas.profiler import (
 __all__ = ["Profilers", "budget_sets", "resolve", "slug"]
 
 
-_WITHOUT_DEVICE = {
+_WITHOUT_DEVICE: Mapping[str, Callable[[ModelSpace], CostProfiler]] = {
     "macs": FlopsProfiler,
     "memory": PeakMemoryProfiler,
     "params": NumParamsProfiler,

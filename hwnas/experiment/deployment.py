@@ -24,10 +24,13 @@ from hwnas.nn import ModelSpace
 from hwnas.nn.counting import count
 from hwnas.space import Architecture
 
-__all__ = ["Deployment", "MeasuredDevice"]
+__all__ = ["MEASURED_ON_FILE", "Deployment", "MeasuredDevice"]
 
 VERIFY_ROUNDS = 7
 """Rounds of the final verification, fixed beforehand: measuring until it passes would be optional stopping."""
+
+MEASURED_ON_FILE = frozenset({"latency", "size"})
+"""The quantities that are measured of the ONNX file; the others are counted."""
 
 _CANDIDATE_ROUNDS = 7
 _UNDECIDED_ROUNDS = 21
@@ -85,7 +88,7 @@ class Deployment:
             architecture: of that network.
             budgets: what to measure: a latency on the device, a size on the file; MACs, parameters and memory are
                 counted on the frozen network; any other profiler's prediction is taken at its word.
-            path: its ONNX file.
+            path: its ONNX file; need not exist where no budget is on one of `MEASURED_ON_FILE`.
             fresh_process: measure the latency in a new process, as the final verification does.
 
         Raises:

@@ -12,7 +12,7 @@ from torch import nn
 from hwnas.cost import Budget
 from hwnas.data import Splits
 from hwnas.errors import InfeasibleError
-from hwnas.experiment.deployment import Deployment
+from hwnas.experiment.deployment import MEASURED_ON_FILE, Deployment
 from hwnas.experiment.phases import Phases
 from hwnas.experiment.settle import Attempt, Measured, settle
 from hwnas.space import Architecture
@@ -122,9 +122,11 @@ class Finishing:
             fact = _fact("candidate", study, architecture)
             known = self.store.fact(fact)
             if known is None:
-                path = self.deployment.export(self.initial(architecture), directory / "candidate.onnx")
+                path = directory / "candidate.onnx"
+                if any(budget.profiler in MEASURED_ON_FILE for budget in self.budgets):
+                    self.deployment.export(self.initial(architecture), path)
                 known = _to_json(self.deployment.measure(architecture, self.budgets, path))
-                path.unlink()
+                path.unlink(missing_ok=True)
                 self.store.set_fact(fact, known)
             return _from_json(known)
 

@@ -98,13 +98,16 @@ def settle(
 
 def _unmet(attempts: Sequence[Attempt], budgets: Sequence[Budget], why: str) -> InfeasibleError:
     closest = min(attempts, key=lambda attempt: max(attempt.measured[b.profiler].upper / b.limit for b in budgets))
-    values = ", ".join(
-        f"{b.profiler} {format_quantity(closest.measured[b.profiler].value, b.unit)} "
-        f"(at most {format_quantity(b.limit, b.unit)})"
-        for b in budgets
-    )
+    values = ", ".join(_compared(closest.measured[budget.profiler], budget) for budget in budgets)
     return InfeasibleError(
         f"Of {len(attempts)} derived network(s) none keeps the budgets as measured, {why}; the closest has {values}. "
         "Relax the budget, or measure again on an idle device.",
         least={b.profiler: closest.measured[b.profiler].value for b in closest.broken(budgets)},
     )
+
+
+def _compared(measured: Measured, budget: Budget) -> str:
+    numbers = (measured.value, measured.upper, budget.limit)
+    value, upper, limit = (format_quantity(number, budget.unit) for number in numbers)
+    bound = "" if measured.upper == measured.value else f", with 95 % confidence below {upper}"
+    return f"{budget.profiler} {value}{bound} (at most {limit})"

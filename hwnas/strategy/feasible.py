@@ -29,7 +29,8 @@ def relative_costs(codes: NDArray[np.integer], budgets: Sequence[Budget]) -> NDA
     """
     if not budgets:
         return np.zeros(len(codes))
-    return np.max([budget.cost.values(codes) / budget.limit for budget in budgets], axis=0)
+    relative: NDArray[np.float64] = np.max([budget.cost.values(codes) / budget.limit for budget in budgets], axis=0)
+    return relative
 
 
 def require_feasible(space: Space, budgets: Sequence[Budget]) -> Architecture:

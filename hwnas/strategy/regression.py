@@ -62,7 +62,8 @@ class UtilityEstimate:
         Beside that of the intercept, which is the same for all: it is the error of comparisons.
         """
         x_NF = self._design.features(codes) - self._mean_F
-        return np.sqrt(np.maximum(np.einsum("nf,fg,ng->n", x_NF, self._covariance_FF, x_NF), 0.0))
+        variances_N: Floats = np.einsum("nf,fg,ng->n", x_NF, self._covariance_FF, x_NF)
+        return np.sqrt(np.maximum(variances_N, 0.0))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -167,7 +168,8 @@ def fit_utility(
         shrunk_K = s_K**2 / (s_K**2 + penalty)
         leverage_N = (u_NK**2) @ shrunk_K + root_N**2 / weights_N.sum()  # the intercept's own leverage
         residual_N = t_N - u_NK @ (shrunk_K * projected_K)
-        return residual_N / np.maximum(1.0 - leverage_N, 1e-6)
+        errors_N: Floats = residual_N / np.maximum(1.0 - leverage_N, 1e-6)
+        return errors_N
 
     errors = [float(np.mean(leave_one_out(penalty) ** 2)) for penalty in _LAMBDAS]
     best = int(np.argmin(errors))
