@@ -36,10 +36,10 @@ def read_architecture(space: ModelSpace, argument: str) -> Architecture:
         content = json.loads(Path(argument).read_text(encoding="utf-8"))
     except OSError as error:
         raise ArchitectureError(
-            f"The architecture file {argument} cannot be read: {error.strerror}. Give a JSON file, or an architecture "
-            "string such as \"[['ds_r1_k3_s1_e1_c16_nre'], ...]\" in quotes."
+            f"The architecture file {argument!r} cannot be read: {error.strerror}. Give a JSON file, or an "
+            "architecture string such as \"[['ds_r1_k3_s1_e1_c16_nre'], ...]\" in quotes."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArchitectureError(f"{argument} is not valid JSON: {error}.") from error
     if isinstance(content, dict) and isinstance(content.get("architecture"), dict):
         content = content["architecture"]

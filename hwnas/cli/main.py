@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.metadata
 import sys
 import warnings
@@ -16,12 +17,13 @@ import typer
 
 from hwnas.cli import demo, export, measure, profile, search, spaces, train, verify
 from hwnas.cli.console import only_json_on_stdout, print_error, print_line, print_note
-from hwnas.errors import HwnasError
+from hwnas.errors import BadInputError, HwnasError
 
 __all__ = ["app", "main"]
 
 _KINDS = {1: "defect", 2: "error", 3: "infeasible", 4: "device"}
 _INTERRUPTED = 130
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 app = typer.Typer(
     name="hwnas",
@@ -82,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            print_error("error", f"{error}. Make room there or let it be written, and run the same command again.")
+            sys.exit(BadInputError.exit_code)
         code = HwnasError.exit_code
         print_error(
             _KINDS[code],

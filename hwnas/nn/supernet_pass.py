@@ -116,9 +116,10 @@ class _Run:
                 raise TraceError(f"{what}: {error}") from error
             if isinstance(error, HwnasError):
                 raise
+            case = "" if guard == ALWAYS else f", where {guard}"
             raise TraceError(
-                f"{what} cannot run on the example inputs, where {guard}: {type(error).__name__}: "
-                f"{error}. Check their shapes and types, and what the candidates before it give."
+                f"{what} cannot run on the example inputs{case}: {type(error).__name__}: "
+                f"{str(error).rstrip('.')}. Check their shapes and types, and what the candidates before it give."
             ) from error
         outputs = [(guard, tensor, tape.buffer(tensor)) for guard, tensor in self.outputs]
         return SupernetPass(

@@ -21,11 +21,14 @@ def test_a_string_and_both_kinds_of_files(tmp_path: pathlib.Path) -> None:
 
 
 def test_what_is_no_architecture(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ArchitectureError, match=r"none\.json cannot be read: No such file or directory\. Give a JSON"):
+    with pytest.raises(ArchitectureError, match=r"none\.json' cannot be read: No such file or directory\. Give a JSON"):
         read_architecture(SPACE, str(tmp_path / "none.json"))
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ArchitectureError, match=r"broken\.json is not valid JSON"):
         read_architecture(SPACE, str(tmp_path / "broken.json"))
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ArchitectureError, match=r"deep\.json is not valid JSON"):
+        read_architecture(SPACE, str(tmp_path / "deep.json"))
     (tmp_path / "list.json").write_text("[3]")
     with pytest.raises(ArchitectureError, match="must be a mapping"):
         read_architecture(SPACE, str(tmp_path / "list.json"))

@@ -73,7 +73,7 @@ def test_in_words(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) ->
         (("mobilenet_v9",), "known: mobilenet_v3"),
         (("none.py:small",), "none.py"),
         (("mobilenet_v3_8", "--arch", "[['xx_r1_k3_s1_e1_c16']]"), "xx"),
-        (("mobilenet_v3_8", "--arch", "none.json"), "none.json cannot be read"),
+        (("mobilenet_v3_8", "--arch", "none.json"), "none.json' cannot be read"),
     ],
 )
 def test_bad_input_is_2(arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
