@@ -35,7 +35,7 @@ test: $(STAMP)
 	$(PYTEST) -m 'not slow' $(TESTS)
 
 test-all: $(STAMP)
-	$(PYTEST) $(TESTS)
+	HWNAS_TEST_ALL=1 $(PYTEST) $(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

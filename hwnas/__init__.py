@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwnas.data import Splits as Splits, load_data as load_data, split as split
     from hwnas.device import Runtime as Runtime, connect as connect, measure as measure, verify as verify
     from hwnas.errors import HwnasError as HwnasError, InfeasibleError as InfeasibleError
-    from hwnas.experiment import search as search
+    from hwnas.experiment import search as search, search_each as search_each
     from hwnas.export import export_onnx as export_onnx
     from hwnas.measurement import Fingerprint as Fingerprint, Measurement as Measurement
     from hwnas.nn import (
@@ -77,7 +77,7 @@ _NAMES_OF = {
     "hwnas.data": "Splits load_data split",
     "hwnas.device": "Runtime connect measure verify",
     "hwnas.errors": "HwnasError InfeasibleError",
-    "hwnas.experiment": "search",
+    "hwnas.experiment": "search search_each",
     "hwnas.export": "export_onnx",
     "hwnas.measurement": "Fingerprint Measurement",
     "hwnas.nn": (

@@ -1,22 +1,22 @@
 """Every error hwnas raises on purpose, and the exit code the command line gives it.
 
-    HwnasError                     1  a defect of ours, if it is raised as itself
-    ├── BadInputError              2  something the user gave; the message names the remedy
-    │   ├── ArchitectureError         an architecture that the space does not allow
-    │   ├── BudgetError               a budget that cannot be read, or has no unit
-    │   ├── CheckpointError           a checkpoint that is truncated, foreign or of another run
-    │   ├── ConfigError               an unknown key or a wrong value in a configuration
-    │   ├── DataError                 data of the wrong shape, an empty class, a missing file
-    │   ├── ExportError               a module that cannot be exported
-    │   ├── FingerprintError          a table measured elsewhere
-    │   ├── MissingExtraError         a package that is not installed
-    │   ├── RunDirectoryError         a run directory of another configuration, or in use
-    │   ├── SpaceError                a space that cannot be: no choices, one label twice
-    │   ├── StoreError                a damaged, foreign or newer database
-    │   ├── TraceError                a module that cannot be traced, an operator nobody can count
-    │   └── TrainingError             training that diverged
-    ├── InfeasibleError            3  no architecture keeps the budgets
-    └── DeviceError                4  the device failed
+HwnasError                     1  a defect of ours, if it is raised as itself
+├── BadInputError              2  something the user gave; the message names the remedy
+│   ├── ArchitectureError         an architecture that the space does not allow
+│   ├── BudgetError               a budget that cannot be read, or has no unit
+│   ├── CheckpointError           a checkpoint that is truncated, foreign or of another run
+│   ├── ConfigError               an unknown key or a wrong value in a configuration
+│   ├── DataError                 data of the wrong shape, an empty class, a missing file
+│   ├── ExportError               a module that cannot be exported
+│   ├── FingerprintError          a table measured elsewhere
+│   ├── MissingExtraError         a package that is not installed
+│   ├── RunDirectoryError         a run directory of another configuration, or in use
+│   ├── SpaceError                a space that cannot be: no choices, one label twice
+│   ├── StoreError                a damaged, foreign or newer database
+│   ├── TraceError                a module that cannot be traced, an operator nobody can count
+│   └── TrainingError             training that diverged
+├── InfeasibleError            3  no architecture keeps the budgets
+└── DeviceError                4  the device failed
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from hwnas.experiment.supernet import train_whole_space
 from hwnas.measurement import Fingerprint
 from hwnas.nn import ModelSpace
 from hwnas.strategy.feasible import require_feasible
-from hwnas.train import Progress, Recipe, load_supernet
+from hwnas.train import Progress, Recipe, check_inputs, load_supernet
 
 __all__ = ["DEFAULT_FINE_TUNE", "DEFAULT_SHORT", "search", "search_each"]
 
@@ -123,7 +123,7 @@ def search_each(
         BadInputError: any other wrong argument, with the remedy.
     """
     split_options(strategy, strategy_options or {})
-    data.check_inputs(space.example_inputs)
+    check_inputs(space, data)
     requests = [parse_budget(b) if isinstance(b, str) else b for b in budgets]
     recipe = recipe or Recipe()
     folder = Path(tempfile.mkdtemp(prefix="hwnas-")) if directory is None else Path(directory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from torch import nn
 
@@ -32,6 +32,13 @@ class LayerChoice(ChoiceModule):
             SpaceError: no candidates, one that is not a module, a key that cannot name a child module.
         """
         super().__init__()
+        if isinstance(candidates, nn.ModuleDict):
+            candidates = dict(candidates.items())
+        if not isinstance(candidates, Mapping | Iterable):
+            raise SpaceError(
+                f"LayerChoice takes a list or a mapping of candidates; got {type(candidates).__name__}. "
+                "Put the candidates in a list."
+            )
         named: dict[Option, nn.Module] = dict(
             candidates.items() if isinstance(candidates, Mapping) else enumerate(candidates)
         )

@@ -19,6 +19,7 @@ from hwnas.train.batch_norm import batch_statistics, reestimate_batch_norm
 from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_checkpoint
 from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, evaluate_accuracy
 from hwnas.train.fine_tune import fine_tune
+from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, TrainingResult
 from hwnas.train.recipe import Recipe
 from hwnas.train.supernet import load_supernet, train_supernet
@@ -33,6 +34,7 @@ __all__ = [
     "SupernetEvaluator",
     "TrainingResult",
     "batch_statistics",
+    "check_inputs",
     "evaluate_accuracy",
     "fine_tune",
     "latest_checkpoint",

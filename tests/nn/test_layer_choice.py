@@ -37,3 +37,13 @@ def test_errors() -> None:
             LayerChoice({key: nn.Identity()})
     with pytest.raises(SpaceError, match=r"LayerChoice was called outside ModelSpace\.forward"):
         LayerChoice([nn.Identity()])(torch.zeros(1))
+
+
+def test_one_module_is_no_list_of_candidates():
+    with pytest.raises(SpaceError, match="takes a list or a mapping of candidates; got ReLU"):
+        LayerChoice(nn.ReLU())
+
+
+def test_a_module_dict_is_a_mapping():
+    choice = LayerChoice(nn.ModuleDict({"a": nn.ReLU(), "b": nn.Identity()}))
+    assert [slot.options for slot in choice.slots()] == [("a", "b")]
