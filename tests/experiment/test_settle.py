@@ -77,3 +77,20 @@ def test_a_device_that_answers_anything_stops():
     barely_over = budget.limit * (1 + 1e-9)
     with pytest.raises(InfeasibleError, match=f"after {MAX_ATTEMPTS} attempts"):
         settle(derive, lambda _: {"latency": Measured(value=barely_over, upper=barely_over)}, [budget])
+
+
+def test_an_aim_that_was_tightened_too_far_is_raised_again():
+    """The first network measures twice its prediction, all others as predicted."""
+    budget = budget_at(SPACE, LATENCY, 0.7)
+    first = derive([budget]).architecture
+
+    def measure(architecture):
+        value = LATENCY.value(architecture) * (2.0 if architecture == first else 1.0)
+        return {"latency": Measured(value=value, upper=value * 1.01)}
+
+    attempt = settle(derive, measure, [budget])
+    assert attempt.derived.architecture != first
+    assert attempt.measured["latency"].upper <= budget.limit
+    halved = derive([dataclasses.replace(budget, limit=LATENCY.value(first) / 2.02)])
+    assert UTILITY.value(attempt.derived.architecture) > UTILITY.value(halved.architecture)
+    assert attempt.number > 2
