@@ -81,6 +81,7 @@ def test_interrupted_is_130_and_says_how_to_go_on() -> None:
     program = (
         "import os, signal, typer\n"
         "from hwnas.cli import main as module\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it\n"
         "module.app = typer.Typer()\n"
         "@module.app.command()\n"
         "def wait() -> None:\n"
