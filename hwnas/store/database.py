@@ -8,6 +8,7 @@ hwnas is refused and left as it is. WAL mode lets readers in while the writer wo
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import struct
@@ -98,6 +99,16 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
         self.execute("COMMIT")
+
+    def fact(self, name: str) -> Any:
+        """The JSON value kept under `name`; None where there is none. The schema must have the table `facts`."""
+        rows = self.execute("SELECT value FROM facts WHERE name = ?", (name,))
+        return json.loads(rows[0][0]) if rows else None
+
+    def set_fact(self, name: str, value: object) -> None:
+        """Keep a JSON value under `name`, in place of what was there."""
+        text = json.dumps(value, sort_keys=True)
+        self.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, text))
 
     def close(self) -> None:
         """Close the file and let the next writer in; closing twice does nothing."""

@@ -11,8 +11,7 @@ import dataclasses
 import json
 import os
 import zlib
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal
 
 from hwnas.errors import StoreError
 from hwnas.measurement import Fingerprint
@@ -65,7 +64,7 @@ class Visit:
     steady: tuple[bool, ...]
 
 
-class MeasurementStore:
+class MeasurementStore(Database):
     """The measurements of one device and one procedure, in a file of their own.
 
     Args:
@@ -77,8 +76,7 @@ class MeasurementStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, write: bool = True) -> None:
-        self._database = Database(path, _SCHEMA, write=write)
-        self.path = self._database.path
+        super().__init__(path, _SCHEMA, write=write)
 
     def bind(self, fingerprint: Fingerprint) -> None:
         """Tie the store to `fingerprint`, the first time; refuse another one ever after.
@@ -104,19 +102,19 @@ class MeasurementStore:
         Raises:
             StoreError: the visit is already there: a defect of the caller, never overwritten.
         """
-        if self._database.execute("SELECT 1 FROM visits WHERE key = ? AND round = ?", (visit.key, visit.round)):
+        if self.execute("SELECT 1 FROM visits WHERE key = ? AND round = ?", (visit.key, visit.round)):
             raise StoreError(
                 f"{self.path} already has round {visit.round} of {visit.key}; a finished measurement is never replaced."
             )
         numbers = [json.dumps(values) for values in (visit.samples_ms, visit.references_ms, visit.steady)]
-        self._database.execute(
+        self.execute(
             "INSERT INTO visits (key, round, kind, samples_ms, references_ms, steady) VALUES (?, ?, ?, ?, ?, ?)",
             (visit.key, visit.round, visit.kind, *numbers),
         )
 
     def visits(self) -> list[Visit]:
         """All finished visits, ordered by key and round (not by time: a resumed session reads the same)."""
-        rows = self._database.execute(
+        rows = self.execute(
             "SELECT key, round, kind, samples_ms, references_ms, steady FROM visits ORDER BY key, round"
         )
         return [
@@ -131,34 +129,12 @@ class MeasurementStore:
             for key, number, kind, samples, references, steady in rows
         ]
 
-    def fact(self, name: str) -> Any:
-        """The JSON value kept under `name`; None where there is none."""
-        rows = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,))
-        return json.loads(rows[0][0]) if rows else None
-
-    def set_fact(self, name: str, value: object) -> None:
-        """Keep a JSON value under `name`, in place of what was there."""
-        text = json.dumps(value, sort_keys=True)
-        self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, text))
-
     def model(self, name: str) -> bytes | None:
         """The ONNX file kept under `name`; None where there is none."""
-        rows = self._database.execute("SELECT onnx FROM models WHERE name = ?", (name,))
+        rows = self.execute("SELECT onnx FROM models WHERE name = ?", (name,))
         return zlib.decompress(rows[0][0]) if rows else None
 
     def set_model(self, name: str, onnx: bytes) -> None:
         """Keep an ONNX file (compressed) under `name`, in place of what was there."""
         blob = zlib.compress(onnx, 6)
-        self._database.execute("INSERT OR REPLACE INTO models (name, onnx) VALUES (?, ?)", (name, blob))
-
-    def close(self) -> None:
-        """Close the file and let the next writer in."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self.execute("INSERT OR REPLACE INTO models (name, onnx) VALUES (?, ?)", (name, blob))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from hwnas.errors import StoreError
 from hwnas.store.database import Database, Schema
@@ -68,7 +67,7 @@ class Trial:
     num_images: int = 0
 
 
-class TrialStore:
+class TrialStore(Database):
     """The trials and facts of one run.
 
     Args:
@@ -80,8 +79,7 @@ class TrialStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, write: bool = True) -> None:
-        self._database = Database(path, _SCHEMA, write=write)
-        self.path = self._database.path
+        super().__init__(path, _SCHEMA, write=write)
 
     def add(self, trial: Trial) -> None:
         """Write a finished trial; it is on disk when this returns.
@@ -90,40 +88,16 @@ class TrialStore:
             StoreError: that number of the study is already there, or the disk is full.
         """
         taken = "SELECT 1 FROM trials WHERE study = ? AND number = ?"
-        if self._database.execute(taken, (trial.study, trial.number)):
+        if self.execute(taken, (trial.study, trial.number)):
             raise StoreError(f"{self.path} already has trial {trial.number} of {trial.study!r}; none is ever replaced.")
         fields = dataclasses.asdict(trial) | {"architecture": json.dumps(trial.architecture, sort_keys=True)}
         names = ", ".join(fields)
         marks = ", ".join("?" for _ in fields)
-        self._database.execute(f"INSERT INTO trials ({names}) VALUES ({marks})", tuple(fields.values()))
+        self.execute(f"INSERT INTO trials ({names}) VALUES ({marks})", tuple(fields.values()))
 
     def trials(self, study: str) -> list[Trial]:
         """The finished trials of a study, in the order in which they were asked for."""
         names = [field.name for field in dataclasses.fields(Trial)]
-        rows = self._database.execute(
-            f"SELECT {', '.join(names)} FROM trials WHERE study = ? ORDER BY number", (study,)
-        )
+        rows = self.execute(f"SELECT {', '.join(names)} FROM trials WHERE study = ? ORDER BY number", (study,))
         records = [dict(zip(names, row, strict=True)) for row in rows]
         return [Trial(**(record | {"architecture": json.loads(record["architecture"])})) for record in records]
-
-    def fact(self, name: str) -> Any:
-        """The JSON value kept under `name`; None where there is none."""
-        rows = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,))
-        return json.loads(rows[0][0]) if rows else None
-
-    def set_fact(self, name: str, value: object) -> None:
-        """Keep a JSON value under `name`, in place of what was there."""
-        text = json.dumps(value, sort_keys=True)
-        self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, text))
-
-    def close(self) -> None:
-        """Close the file and let the next writer in."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
