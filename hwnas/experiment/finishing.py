@@ -13,12 +13,12 @@ from hwnas.cost import Budget
 from hwnas.data import Splits
 from hwnas.errors import InfeasibleError
 from hwnas.experiment.deployment import MEASURED_ON_FILE, Deployment
-from hwnas.experiment.phases import Phases
+from hwnas.experiment.phases import Phases, training_steps
 from hwnas.experiment.settle import Attempt, Measured, settle
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
 from hwnas.strategy import Derived
-from hwnas.train import Progress, Recipe, evaluate_accuracy, fine_tune
+from hwnas.train import Recipe, evaluate_accuracy, fine_tune
 
 __all__ = ["Finished", "Finishing"]
 
@@ -135,10 +135,6 @@ class Finishing:
     def _fine_tuned(self, architecture: Architecture, study: str, directory: Path) -> nn.Module:
         network = self.initial(architecture)
         with self.phases("fine-tune", study=study) as advance:
-
-            def listen(step: Progress) -> None:
-                advance(step.step, step.num_steps, f"epoch {step.epoch}, loss {step.loss:.3f}")
-
             fine_tune(
                 network,
                 self.data,
@@ -146,7 +142,7 @@ class Finishing:
                 seed=self.seed,
                 teacher=self.teacher() if self.recipe.distillation else None,
                 directory=directory / "fine-tune" / architecture.uid[:16],
-                progress=listen,
+                progress=training_steps(advance),
             )
         return network.eval()
 

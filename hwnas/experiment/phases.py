@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from hwnas.store import TrialStore
+from hwnas.train import Progress
 
-__all__ = ["Advance", "Phases", "ignore"]
+__all__ = ["Advance", "Phases", "ignore", "training_steps"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,15 @@ class Advance:
 
 def ignore(advance: Advance) -> None:
     """The listener of a run that nobody watches."""
+
+
+def training_steps(advance: Callable[..., None]) -> Callable[[Progress], None]:
+    """A listener for a training that passes every step on to `advance`, as `Phases` gives it."""
+
+    def listen(step: Progress) -> None:
+        advance(step.step, step.num_steps, f"epoch {step.epoch}, loss {step.loss:.3f}")
+
+    return listen
 
 
 class Phases:

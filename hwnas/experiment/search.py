@@ -21,7 +21,7 @@ from hwnas.device import Runtime, connect, known_devices, measure
 from hwnas.errors import BudgetError, ConfigError
 from hwnas.experiment.budgets import Profilers, budget_sets, resolve, slug
 from hwnas.experiment.deployment import MeasuredDevice
-from hwnas.experiment.phases import Advance, Phases, ignore
+from hwnas.experiment.phases import Advance, Phases, ignore, training_steps
 from hwnas.experiment.reporting import write_evidence
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.run_directory import open_run
@@ -31,7 +31,7 @@ from hwnas.experiment.supernet import train_whole_space
 from hwnas.measurement import Fingerprint
 from hwnas.nn import ModelSpace
 from hwnas.strategy.feasible import require_feasible
-from hwnas.train import Progress, Recipe, check_inputs, load_supernet
+from hwnas.train import Recipe, check_inputs, load_supernet
 
 __all__ = ["DEFAULT_FINE_TUNE", "DEFAULT_SHORT", "search", "search_each"]
 
@@ -232,8 +232,6 @@ def _train(
         load_supernet(space, supernet)
         return
     with phases("train supernet") as advance:
-
-        def listen(step: Progress) -> None:
-            advance(step.step, step.num_steps, f"epoch {step.epoch}, loss {step.loss:.3f}")
-
-        train_whole_space(space, data, recipe, seed=seed, directory=folder / "supernet", progress=listen)
+        train_whole_space(
+            space, data, recipe, seed=seed, directory=folder / "supernet", progress=training_steps(advance)
+        )
