@@ -57,6 +57,8 @@ def parse_quantity(text: str, unit: str) -> tuple[float, bool]:
     if not match:
         raise BudgetError(f"A limit must be a positive number with its unit, as in {_example(unit)}; got {text!r}.")
     suffix = match[2].strip().replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}")
+    if unit in ("macs", "params") and suffix.lower().endswith(unit):  # "3 M MACs", as `format_quantity` writes it
+        suffix = suffix[: -len(unit)].strip()
     scales = {**_SCALES[unit], "%": "1e-2"}
     if suffix not in scales:
         rule = "needs a unit" if not suffix else f"has the unknown unit {suffix!r}"

@@ -27,6 +27,9 @@ __all__ = ["Call", "Merge", "NeedsValues", "Recorder", "Tape", "as_meta", "spec_
 
 NO_CHOICES: frozenset[str] = frozenset()
 
+_UNFUSED_ATTENTION = torch.ops.aten._safe_softmax.default
+"""Only `scaled_dot_product_attention` calls it, step by step on meta tensors; elsewhere it is one kernel."""
+
 
 class NeedsValues(BaseException):
     """Data are needed that are not there: `choices` have influenced them (none: nothing has, they were not computed).
@@ -116,6 +119,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with_values: whether tensors that no choice has influenced hold data.
         device: where those are.
         check_reads: called with the buffers that an operator uses, before it runs.
+        is_exact: false once something ran that takes less memory on some devices than on meta tensors.
     """
 
     def __init__(self, *, formulas: MacFormulas, with_values: bool) -> None:
@@ -126,6 +130,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.with_values = with_values
         self.device = torch.device("cpu")
         self.check_reads: Callable[[Sequence[int]], None] = lambda buffers: None
+        self.is_exact = True
         self._is_paused = False
         self._formulas = formulas
         self._metas: dict[int, tuple[Tensor, Tensor]] = {}
@@ -164,6 +169,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         tensors = list(tensors_in((*args, *kwargs.values())))
         tape = self.tape
+        self.is_exact = self.is_exact and func is not _UNFUSED_ATTENTION
         reads = tuple(dict.fromkeys(b for t in tensors if (b := tape.buffer(t)) is not None))
         self.check_reads(reads)
         influence = frozenset().union(*(tape.influences[b] for b in reads))

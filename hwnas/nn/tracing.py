@@ -36,12 +36,13 @@ __all__ = ["Tracer"]
 
 _MAX_ENUMERATED_SUBSETS = 64
 
+_FUSED_MODULES = (nn.RNNBase, nn.MultiheadAttention)
+"""Some devices run these as one kernel, without the activations in between that the pass sees."""
+
 
 class Tracer(BlockRunner):
     """One pass. `tape.items` holds `Call`, `BlockRun` and `Merge` in the order in which they ran.
 
-    Attributes:
-        is_exact: false once something was recorded that only bounds the memory from above.
     """
 
     def __init__(self, recorder: Recorder, structure: Structure | None) -> None:
@@ -54,10 +55,14 @@ class Tracer(BlockRunner):
         super().__init__(recorder, () if structure is None else structure.space.choices)
         self._names = {} if structure is None else structure.names
         self._routes = {} if structure is None else structure.routes
-        self.is_exact = True
         self._of_choice = False
         self._shadows: dict[nn.Module, nn.Module] = {}
         self._buffers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def is_exact(self) -> bool:
+        """False once something was recorded that only bounds the memory from above."""
+        return self.recorder.is_exact
 
     def shadow(self, module: nn.Module, path: str) -> nn.Module:
         """The shadow of a module, always the same one."""
@@ -99,6 +104,8 @@ class Tracer(BlockRunner):
             return self.forking(lambda: self.run_forward(shadow, args, kwargs))
 
     def _call_plain(self, shadow: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if isinstance(original(shadow), _FUSED_MODULES):
+            self.recorder.is_exact = False
         with self.inside(path):
             if self.recorder.tape is not self.tape:
                 return self.run_forward(shadow, args, kwargs)
@@ -174,7 +181,7 @@ class Tracer(BlockRunner):
                 f"{_MAX_ENUMERATED_SUBSETS.bit_length() - 1} must have one shape, whatever is chosen; got "
                 f"{[tuple(tensor.shape) for tensor in inputs]}. Give it inputs of one shape, or `n_chosen`."
             )
-        self.is_exact = False
+        self.recorder.is_exact = False
         total = torch.zeros_like(inputs[0])
         buffer = self.tape.buffer(total)
         for position, tensor in enumerate(inputs):

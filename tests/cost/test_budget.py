@@ -44,6 +44,8 @@ def test_one_unit():
         (" Latency  <= 5 ms ", "latency", 5.0),
         ("LATENCY<=5e0ms", "latency", 5.0),
         ("params<=4M", "params", 4e6),
+        ("params <= 4 M params", "params", 4e6),
+        ("macs <= 12 MACs", "macs", 12.0),
         ("params<=4.1M", "params", 4_100_000.0),  # 4.1 * 1e6 is 4099999.9999999995
         ("params<=4000000", "params", 4e6),
         ("params<=.5k", "params", 500.0),
