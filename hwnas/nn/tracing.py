@@ -41,9 +41,7 @@ _FUSED_MODULES = (nn.RNNBase, nn.MultiheadAttention)
 
 
 class Tracer(BlockRunner):
-    """One pass. `tape.items` holds `Call`, `BlockRun` and `Merge` in the order in which they ran.
-
-    """
+    """One pass. `tape.items` holds `Call`, `BlockRun` and `Merge` in the order in which they ran."""
 
     def __init__(self, recorder: Recorder, structure: Structure | None) -> None:
         """See the class.
