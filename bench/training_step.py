@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from hwnas.data import Batch
 from hwnas.nn.families import family
 from hwnas.train import Recipe
+from hwnas.train.loop import StepContext
 from hwnas.train.losses import cross_entropy
 from hwnas.train.single_path import single_path
 from hwnas.train.unused import unused_kept
@@ -41,10 +43,21 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
     labels = torch.arange(setting.batch_size) % 10
     take = single_path(space.space, label_smoothing=recipe.label_smoothing)
     optimizer = recipe.make_optimizer(space)
+    context = StepContext(
+        step=0,
+        num_steps=1,
+        steps_per_epoch=1,
+        rng=np.random.default_rng(0),
+        backward=_backward,
+        mean=lambda value: value,
+        optimizer=optimizer,
+        device=torch.device("cpu"),
+        process=(0, 1),
+    )
 
     def supernet_step(seed: int) -> None:
         _step(
-            lambda: take(space, Batch(inputs=(images,), labels=labels), np.random.default_rng(seed), _backward),
+            lambda: take(space, Batch(inputs=(images,), labels=labels), _at(context, seed)),
             list(space.parameters()), optimizer, recipe,
         )  # fmt: skip
 
@@ -69,6 +82,10 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
     for seed in range(2):
         supernet_step(1_000_000 + seed)
     return lambda seed: [pair(setting.num_pairs * seed + part) for part in range(setting.num_pairs)]
+
+
+def _at(context: StepContext, seed: int) -> StepContext:
+    return dataclasses.replace(context, rng=np.random.default_rng(seed))
 
 
 def _backward(loss: Tensor) -> None:

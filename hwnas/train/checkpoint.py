@@ -1,7 +1,7 @@
 """Checkpoints: one safetensors file a step, with its JSON record in the header, so that it is whole or not there.
 
 Written aside, fsynced, renamed; the last two are kept. Tensors are named `model.<parameter or buffer>` and
-`optimizer.<parameter>/<state>`. Nothing is pickled.
+`optimizer.<parameter>/<state>`, those that training keeps beside the model `beside.<name>`. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = ["Checkpoint", "Run", "last_file", "latest_checkpoint", "read_checkpoi
 _FORMAT = "hwnas checkpoint 1"
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
 _NUM_KEPT = 2
+_BESIDE = "beside."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,16 +95,30 @@ class Checkpoint:
 
     @classmethod
     def of(
-        cls, model: nn.Module, optimizer: torch.optim.Optimizer, *, run: Run, step: int, num_steps: int, loss_sum: float
+        cls,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        beside: Mapping[str, Tensor] | None = None,
+        *,
+        run: Run,
+        step: int,
+        num_steps: int,
+        loss_sum: float,
     ) -> Self:
-        """The present state of a model and its optimiser."""
+        """The present state of a model, of its optimiser, and of what is kept beside them."""
         tensors = {f"model.{name}": tensor for name, tensor in _state(model).items()}
         for name, parameter in model.named_parameters():
             for key, value in optimizer.state.get(parameter, {}).items():
                 if value is not None:
                     tensors[f"optimizer.{name}/{key}"] = torch.as_tensor(value)
+        tensors |= {f"{_BESIDE}{name}": tensor for name, tensor in (beside or {}).items()}
         versions = {"torch": str(torch.__version__)}
         return cls(run=run, step=step, num_steps=num_steps, loss_sum=loss_sum, tensors=tensors, versions=versions)
+
+    @property
+    def beside(self) -> dict[str, Tensor]:
+        """What was kept beside the model."""
+        return {name.removeprefix(_BESIDE): t for name, t in self.tensors.items() if name.startswith(_BESIDE)}
 
     def load_model(self, model: nn.Module) -> None:
         """Copy weights and buffers into the model.

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hwnas.data import Batch, Splits
 from hwnas.train.checkpoint import Run
-from hwnas.train.loop import CHECKPOINT_SECONDS, Backward, Forward, Progress, Step, TrainingResult, train
+from hwnas.train.loop import CHECKPOINT_SECONDS, Forward, Progress, Step, StepContext, TrainingResult, train
 from hwnas.train.losses import cross_entropy, distillation
 from hwnas.train.recipe import Recipe
 
@@ -75,14 +74,14 @@ def fine_tune(
 
 
 def _supervised(recipe: Recipe, teacher: nn.Module | None) -> Step:
-    def step(network: Forward, batch: Batch, rng: np.random.Generator, backward: Backward) -> Tensor:
+    def step(network: Forward, batch: Batch, context: StepContext) -> Tensor:
         outputs = network(batch.inputs)
         loss = cross_entropy(outputs, batch.labels, label_smoothing=recipe.label_smoothing)
         if teacher is not None:
             with torch.no_grad():
                 soft = teacher.to(batch.labels.device)(*batch.inputs)
             loss = loss + recipe.distillation * distillation(outputs, soft)
-        backward(loss)
+        context.backward(loss)
         return loss.detach()
 
     return step

@@ -11,9 +11,9 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,7 +26,16 @@ from hwnas.train.processes import Processes
 from hwnas.train.recipe import Recipe
 from hwnas.train.unused import unused_kept
 
-__all__ = ["CHECKPOINT_SECONDS", "Backward", "Forward", "Progress", "Step", "TrainingResult", "train"]
+__all__ = [
+    "CHECKPOINT_SECONDS",
+    "Forward",
+    "Progress",
+    "Stateful",
+    "Step",
+    "StepContext",
+    "TrainingResult",
+    "train",
+]
 
 CHECKPOINT_SECONDS = 60.0
 """How often a checkpoint is written within an epoch; at the end of every epoch one is written anyway."""
@@ -34,11 +43,49 @@ CHECKPOINT_SECONDS = 60.0
 Forward = Callable[..., Tensor]
 """`forward(inputs, selection)`, or `forward(inputs)`: the network's outputs, through all wrappers."""
 
-Backward = Callable[[Tensor], None]
-"""Adds a loss's gradient to the parameters'."""
 
-Step = Callable[[Forward, Batch, np.random.Generator, Backward], Tensor]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepContext:
+    """What a step may use beside its batch.
+
+    Attributes:
+        step: from 0.
+        num_steps: of the whole training.
+        steps_per_epoch: of the training images.
+        rng: of this step alone: it comes from (seed, step).
+        backward: adds a loss's gradient to the parameters', averaged over the processes.
+        mean: a tensor's mean over the processes.
+        optimizer: of the parameters; the loop steps it after the step.
+        device: of the batch.
+        process: this process's number and how many there are.
+    """
+
+    step: int
+    num_steps: int
+    steps_per_epoch: int
+    rng: np.random.Generator
+    backward: Callable[[Tensor], None]
+    mean: Callable[[Tensor], Tensor]
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    process: tuple[int, int]
+
+
+Step = Callable[[Forward, Batch, StepContext], Tensor]
 """One step as its paper has it: forward and backward passes on one batch; returns the loss to report, detached."""
+
+
+class Stateful(Protocol):
+    """Something beside the model that steps change; its tensors are kept in the checkpoints."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Everything that steps have changed."""
+        ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        ...
+
 
 # Streams of random numbers of one step; architectures use (seed, step) itself.
 _SHUFFLE, _AUGMENT, _DROPOUT = 1, 2, 3
@@ -86,6 +133,7 @@ def train(
     accelerator: Any | None,
     max_steps: int | None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    beside: Stateful | None = None,
 ) -> TrainingResult:
     """Train a model in place, from the last checkpoint in `directory` if there is one.
 
@@ -100,6 +148,7 @@ def train(
         accelerator: an `accelerate.Accelerator`; a suitable one is made if not given.
         max_steps: stop after this many steps altogether; a later call goes on from there.
         checkpoint_seconds: how often to write a checkpoint within an epoch.
+        beside: what else the steps change.
 
     Raises:
         CheckpointError: for checkpoints of another run, or that cannot be read or written.
@@ -124,6 +173,8 @@ def train(
         run.require_same(checkpoint.run, path=directory)
         checkpoint.load_model(model)
         checkpoint.load_optimizer(optimizer, model)
+        if beside is not None:
+            beside.load_state(checkpoint.beside)
         start, loss_sum = checkpoint.step, checkpoint.loss_sum
     processes.wait()
     network, stepper = processes.prepare(_Network(model, num_classes=part.num_classes), optimizer)
@@ -135,9 +186,19 @@ def train(
             torch.manual_seed(_number(run.seed, step, _DROPOUT, processes.index))
             schedule.step_update(step)
             stepper.zero_grad(set_to_none=True)  # None, not 0: what a step does not use neither decays nor coasts
-            rng = np.random.default_rng([run.seed, step])
+            context = StepContext(
+                step=step,
+                num_steps=num_steps,
+                steps_per_epoch=steps_per_epoch,
+                rng=np.random.default_rng([run.seed, step]),
+                backward=processes.backward,
+                mean=processes.mean,
+                optimizer=optimizer,
+                device=processes.device,
+                process=(processes.index, processes.num),
+            )
             on_device = batch.to(processes.device, memory_format=memory_format)
-            loss = processes.mean(take_step(network, on_device, rng, processes.backward))
+            loss = float(processes.mean(take_step(network, on_device, context)))
             if not math.isfinite(loss):
                 raise _diverged(f"the loss is {loss}", step, recipe, directory)
             if recipe.gradient_clip is not None:
@@ -150,7 +211,15 @@ def train(
             at_end = taken % steps_per_epoch == 0 or taken == last
             if directory is not None and (at_end or time.monotonic() - saved_at >= checkpoint_seconds):
                 if processes.index == 0:
-                    now = Checkpoint.of(model, optimizer, run=run, step=taken, num_steps=num_steps, loss_sum=loss_sum)
+                    now = Checkpoint.of(
+                        model,
+                        optimizer,
+                        {} if beside is None else beside.state(),
+                        run=run,
+                        step=taken,
+                        num_steps=num_steps,
+                        loss_sum=loss_sum,
+                    )
                     if not all(bool(tensor.isfinite().all()) for tensor in now.tensors.values()):
                         raise _diverged("a weight is not finite", step, recipe, directory)
                     write_checkpoint(directory, now)

@@ -53,11 +53,13 @@ class Processes:
         """Scale the gradient down to `norm` where it is longer."""
         self._accelerator.clip_grad_norm_(parameters, norm)
 
-    def mean(self, value: Tensor) -> float:
-        """The mean over the processes; NaN in one of them is NaN in all."""
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean over the processes, detached; NaN in one of them is NaN in all."""
+        value = value.detach()
         if self.num > 1:
-            value = self._accelerator.reduce(value.detach(), reduction="mean")
-        return float(value)
+            reduced: Tensor = self._accelerator.reduce(value.to(self.device), reduction="mean")
+            value = reduced.to(value.device)
+        return value
 
     def wait(self) -> None:
         """Until every process is here."""

@@ -31,7 +31,8 @@ class Recipe:
         batch_size: images a step, over all processes together.
         optimizer: "sgd" (with Nesterov momentum) or "adamw", both timm's.
         learning_rate: at its highest, after the warm-up.
-        schedule: how the learning rate goes from there to 0: "cosine", "linear", or not at all: "constant".
+        schedule: how the learning rate goes from there to the least: "cosine", "linear", or not at all: "constant".
+        min_learning_rate: at the end of the schedule.
         warmup_epochs: epochs in which the learning rate rises linearly from 0.
         momentum: of SGD.
         weight_decay: on weights, not on biases and normalisation.
@@ -52,6 +53,7 @@ class Recipe:
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.1
     schedule: Schedule = "cosine"
+    min_learning_rate: float = 0.0
     warmup_epochs: float = 0.0
     momentum: float = 0.9
     weight_decay: float = 4e-5
@@ -69,6 +71,8 @@ class Recipe:
         _require("learning_rate", self.learning_rate, "above 0", self.learning_rate > 0)
         within = 0 <= self.warmup_epochs < self.epochs
         _require("warmup_epochs", self.warmup_epochs, f"at least 0 and below `epochs` ({self.epochs:g})", within)
+        least = 0 <= self.min_learning_rate <= self.learning_rate
+        _require("min_learning_rate", self.min_learning_rate, "at least 0 and at most `learning_rate`", least)
         _require("momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
         _require("weight_decay", self.weight_decay, "at least 0", self.weight_decay >= 0)
         _require("label_smoothing", self.label_smoothing, "at least 0 and below 1", 0 <= self.label_smoothing < 1)
@@ -97,8 +101,9 @@ class Recipe:
         warmup = round(num_steps * self.warmup_epochs / self.epochs)
         shared: dict[str, Any] = {"t_initial": num_steps, "warmup_t": warmup, "t_in_epochs": False}
         if self.schedule == "cosine":
-            return CosineLRScheduler(optimizer, **shared)
-        return PolyLRScheduler(optimizer, power=1.0 if self.schedule == "linear" else 0.0, **shared)
+            return CosineLRScheduler(optimizer, lr_min=self.min_learning_rate, **shared)
+        power = 1.0 if self.schedule == "linear" else 0.0
+        return PolyLRScheduler(optimizer, power=power, lr_min=self.min_learning_rate, **shared)
 
 
 _WORDS: Mapping[str, tuple[str, ...]] = {

@@ -11,12 +11,11 @@ What differs: the space is any space, not widths alone; the others' loss has a w
 
 from __future__ import annotations
 
-import numpy as np
 from torch import Tensor
 
 from hwnas.data import Batch
 from hwnas.space import Architecture, Space
-from hwnas.train.loop import Backward, Forward, Step
+from hwnas.train.loop import Forward, Step, StepContext
 from hwnas.train.losses import cross_entropy, distillation
 
 __all__ = ["sandwich"]
@@ -33,12 +32,12 @@ def sandwich(
 ) -> Step:
     """The step of the sandwich rule; it reports the largest network's loss, which alone sees the labels."""
 
-    def step(network: Forward, batch: Batch, rng: np.random.Generator, backward: Backward) -> Tensor:
+    def step(network: Forward, batch: Batch, context: StepContext) -> Tensor:
         teacher = network(batch.inputs, largest)
         loss = cross_entropy(teacher, batch.labels, label_smoothing=label_smoothing)
-        backward(loss)
-        for architecture in (smallest, *(space.sample(rng) for _ in range(num_random))):
-            backward(weight * distillation(network(batch.inputs, architecture), teacher))
+        context.backward(loss)
+        for architecture in (smallest, *(space.sample(context.rng) for _ in range(num_random))):
+            context.backward(weight * distillation(network(batch.inputs, architecture), teacher))
         return loss.detach()
 
     return step

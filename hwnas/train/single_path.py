@@ -10,12 +10,11 @@ What differs: nothing in the step. Uniform means uniform over architectures, als
 
 from __future__ import annotations
 
-import numpy as np
 from torch import Tensor
 
 from hwnas.data import Batch
 from hwnas.space import Space
-from hwnas.train.loop import Backward, Forward, Step
+from hwnas.train.loop import Forward, Step, StepContext
 from hwnas.train.losses import cross_entropy
 
 __all__ = ["single_path"]
@@ -24,11 +23,11 @@ __all__ = ["single_path"]
 def single_path(space: Space, *, label_smoothing: float) -> Step:
     """The step of single-path training."""
 
-    def step(network: Forward, batch: Batch, rng: np.random.Generator, backward: Backward) -> Tensor:
-        architecture = space.sample(rng)
+    def step(network: Forward, batch: Batch, context: StepContext) -> Tensor:
+        architecture = space.sample(context.rng)
         outputs = network(batch.inputs, architecture)
         loss = cross_entropy(outputs, batch.labels, label_smoothing=label_smoothing)
-        backward(loss)
+        context.backward(loss)
         return loss.detach()
 
     return step

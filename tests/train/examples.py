@@ -11,6 +11,7 @@ from hwnas.data import ShiftFlip, split
 from hwnas.nn import LayerChoice, ModelSpace, Repeat
 from hwnas.nn.elastic_inverted_residual import ElasticInvertedResidual
 from hwnas.train import Recipe, train_supernet
+from hwnas.train.loop import StepContext
 
 
 def conv(kernel, *, inputs=4):
@@ -46,6 +47,21 @@ def ends(space):
     """The largest and the smallest architecture, by hand."""
     largest = space.space.validate({"first": "k3", "depth": 3, "block0": 1, "block1": 1, "block2": 1})
     return {"largest": largest, "smallest": space.space.validate({"first": "k1", "depth": 1, "block0": 0})}
+
+
+def context(module, backward, *, seed=0):
+    """That of the first step of a training in one process."""
+    return StepContext(
+        step=0,
+        num_steps=1,
+        steps_per_epoch=1,
+        rng=np.random.default_rng(seed),
+        backward=backward,
+        mean=lambda value: value,
+        optimizer=torch.optim.SGD(module.parameters(), lr=0.1),
+        device=torch.device("cpu"),
+        process=(0, 1),
+    )
 
 
 def weights(module):

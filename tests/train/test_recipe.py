@@ -14,6 +14,7 @@ from hwnas.train import Recipe
         ({"batch_size": 1}, "`batch_size` must be at least 2"),
         ({"learning_rate": -0.1}, "`learning_rate` must be above 0; got -0.1"),
         ({"learning_rate": float("nan")}, "`learning_rate` must be above 0; got nan"),
+        ({"min_learning_rate": 1.0}, "`min_learning_rate` must be at least 0 and at most `learning_rate`; got 1.0"),
         ({"epochs": 3, "warmup_epochs": 3}, r"`warmup_epochs` must be at least 0 and below `epochs` \(3\)"),
         ({"momentum": 1.0}, "`momentum` must be at least 0 and below 1"),
         ({"weight_decay": -1.0}, "`weight_decay` must be at least 0"),
@@ -47,6 +48,7 @@ def test_schedules_by_their_formula():
     cosine = [0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * n / 10)))) for n in (0, 5, 2, 9)]
     assert learning_rates(schedule="cosine") == pytest.approx(cosine)
     assert learning_rates(schedule="linear") == pytest.approx([1.0, 0.5, 0.8, 0.1])
+    assert learning_rates(schedule="linear", min_learning_rate=0.5) == pytest.approx([1.0, 0.75, 0.9, 0.55])
     assert learning_rates(schedule="constant") == pytest.approx([1.0] * 4)
     assert learning_rates(schedule="constant", warmup_epochs=4) == pytest.approx([0.0, 1.0, 0.5, 1.0])
 

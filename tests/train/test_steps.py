@@ -11,7 +11,7 @@ from hwnas.train import Recipe, fine_tune, train_supernet
 from hwnas.train.losses import cross_entropy, distillation
 from hwnas.train.sandwich import sandwich
 from hwnas.train.single_path import single_path
-from tests.train.examples import ends, make_space, make_splits, same, weights
+from tests.train.examples import context, ends, make_space, make_splits, same, weights
 
 BATCH = Batch(inputs=(torch.randn(8, 1, 6, 6),), labels=torch.arange(8) % 3)
 
@@ -39,7 +39,7 @@ def test_single_path():
     space = make_space()
     network = Recording(space)
     step = single_path(space.space, label_smoothing=0.1)
-    loss = step(network, BATCH, np.random.default_rng(3), network.backward)
+    loss = step(network, BATCH, context(space, network.backward, seed=3))
     assert network.ran == [space.space.sample(np.random.default_rng(3))]
     expected = nn.CrossEntropyLoss(label_smoothing=0.1)(space(BATCH.inputs, network.ran[0]), BATCH.labels)
     assert float(loss) == pytest.approx(float(expected.detach()))
@@ -53,7 +53,7 @@ def test_sandwich_is_one_sum_of_gradients():
     space = make_space()
     network = Recording(space)
     step = sandwich(space.space, **ends(space), num_random=2, label_smoothing=0.0, weight=0.7)
-    loss = step(network, BATCH, np.random.default_rng(3), network.backward)
+    loss = step(network, BATCH, context(space, network.backward, seed=3))
     rng = np.random.default_rng(3)
     randoms = [space.space.sample(rng), space.space.sample(rng)]
     assert network.ran == [*ends(space).values(), *randoms]
