@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
@@ -25,7 +25,13 @@ class Logits:
     """
 
     def __init__(
-        self, space: Space, *, scale: float = 1e-3, seed: int = 0, more: Mapping[str, int] | None = None
+        self,
+        space: Space,
+        *,
+        scale: float = 1e-3,
+        seed: int = 0,
+        more: Mapping[str, int] | None = None,
+        without: Collection[str] = (),
     ) -> None:
         """See the class.
 
@@ -34,6 +40,7 @@ class Logits:
             scale: standard deviation of the start.
             seed: of the start.
             more: logits beyond the options, by choice: such as for `none`, which is an option of the search only.
+            without: choices that need no logits.
         """
         generator = torch.Generator().manual_seed(seed)
         more = more or {}
@@ -44,6 +51,7 @@ class Logits:
                 * torch.randn(choice.num_options + more.get(choice.name, 0), generator=generator, dtype=torch.float64)
             )
             for choice in space.choices
+            if choice.name not in without
         }
 
     @property
@@ -83,7 +91,9 @@ def paths(probabilities: Mapping[str, Tensor], device: torch.device) -> dict[str
         probabilities: by choice, shape (num_options,) or (batch, num_options).
         device: that of the data.
     """
-    return {name: Paths(weights.to(device=device, dtype=torch.float32)) for name, weights in probabilities.items()}
+    # Outputs keep their own precision, whatever that of the weights is; Apple's GPUs have no double precision.
+    dtype = torch.float32 if device.type == "mps" else None
+    return {name: Paths(weights.to(device=device, dtype=dtype)) for name, weights in probabilities.items()}
 
 
 def load_tensors(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
