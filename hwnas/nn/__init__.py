@@ -1,6 +1,7 @@
 """Modules that carry choices, and the supernet made of them.
 
-LayerChoice, InputChoice, Repeat, Cell    what a user puts into an ordinary PyTorch model
+LayerChoice, InputChoice, Repeat          what a user puts into an ordinary PyTorch model
+Cell, Node                                small graphs in it: nodes that choose their inputs and operations
 ElasticConv2d, ElasticLinear, ...         layers whose sizes may vary, with one set of weights
 ModelSpace                                the model as a space: forward with a selection, view, freeze
 Paths                                     several options of a choice at once, weighted
@@ -21,6 +22,7 @@ from hwnas.nn.elastic_norm import ElasticBatchNorm1d, ElasticBatchNorm2d, Elasti
 from hwnas.nn.input_choice import InputChoice
 from hwnas.nn.layer_choice import LayerChoice
 from hwnas.nn.model_space import Inputs, ModelSpace, call
+from hwnas.nn.node import Node
 from hwnas.nn.paths import Paths
 from hwnas.nn.repeat import Repeat
 from hwnas.nn.view import Selection, SelectionView, Structure, View
@@ -45,6 +47,7 @@ __all__ = [
     "Inputs",
     "LayerChoice",
     "ModelSpace",
+    "Node",
     "Paths",
     "Repeat",
     "Selection",

@@ -12,6 +12,7 @@ The pass runs shadows (`shadow.py`) of the modules on meta tensors. Three kinds 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from hwnas.nn.block_run import BlockRunner
 from hwnas.nn.cases import layout_of
 from hwnas.nn.choice_module import ChoiceModule
 from hwnas.nn.input_choice import InputChoice
+from hwnas.nn.node import Node
 from hwnas.nn.recorder import Recorder
 from hwnas.nn.repeat import Repeat
 from hwnas.nn.shadow import is_shadow, original, shadow_of
@@ -120,6 +122,8 @@ class Tracer(BlockRunner):
         with self.inside(path):
             if isinstance(module, Repeat):
                 return self._call_repeat(module, path, *args, **kwargs)
+            if isinstance(module, Node):
+                return self._call_node(module, path, *args, **kwargs)
             slots = {slot.key: slot for slot in module.slots()}
             names = self._names[module]
             if isinstance(module, InputChoice) and 2 ** len(slots) > _MAX_ENUMERATED_SUBSETS:
@@ -168,6 +172,26 @@ class Tracer(BlockRunner):
             block = self.shadow(module.blocks[position], f"{path}.{position}" if path else str(position))
             self._of_choice = True
             x = self.under(deeper, block, x)
+        return self.merged(pieces)
+
+    def _call_node(self, module: Node, path: str, inputs: Any) -> Any:
+        """Every edge once, under the tuples that have it, and the sum of each tuple."""
+        name = self._names[module]["inputs"]
+        tuples = module.slots()[0].options
+        outputs: dict[int, Any] = {}
+        for position, edge in enumerate(module.edges):
+            having = [code for code, option in enumerate(tuples) if option in module.tuples_with(position)]
+            guard = self.algebra.both(self.guard, self.algebra.option(name, having))
+            if guard.boxes:
+                self._of_choice = True
+                shadow = self.shadow(edge, f"{path}.{position}" if path else str(position))
+                outputs[position] = self.under(guard, shadow, inputs[position])
+        pieces: list[Piece] = []
+        for guard, codes in self.algebra.combinations(self.guard, [name]):
+            chosen = tuples[codes[name]]
+            assert isinstance(chosen, tuple)
+            summands = [outputs[position] for position in chosen]
+            pieces.append((guard, self.under(guard, functools.reduce, operator.add, summands)))
         return self.merged(pieces)
 
     def _call_subset(self, module: InputChoice, inputs: Any) -> Any:
