@@ -113,12 +113,14 @@ class InputChoice(ChoiceModule):
         weights: dict[str, tuple[Tensor | float, Tensor | float]] = {}
         for key, choice in resolved.choices.items():
             if choice.name in resolved.paths:
-                paths = resolved.paths[choice.name].weights
-                weights[key] = (paths[..., 0], paths[..., 1])
+                paths = resolved.paths[choice.name]
+                no, yes = (paths.weights[..., code] if code in paths.codes else 0.0 for code in (0, 1))
+                weights[key] = (no, yes)
             else:
                 weights[key] = (0.0, 1.0) if resolved.options[key] else (1.0, 0.0)
         none: dict[str, Option] = dict.fromkeys(weights, False)
-        yield none, _product(no for no, _ in weights.values())
+        if all(isinstance(no, Tensor) or no for no, _ in weights.values()):
+            yield none, _product(no for no, _ in weights.values())
         for key, (_, yes) in weights.items():
             if isinstance(yes, Tensor) or yes:
                 others = (no + with_it for other, (no, with_it) in weights.items() if other != key)

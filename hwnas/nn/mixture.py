@@ -36,13 +36,12 @@ class Resolved:
     paths: Mapping[str, Paths]
 
     def joint(self) -> Iterator[tuple[dict[str, Option], Tensor]]:
-        """Every joint option of the slots, with its weight: shape () or (batch,).
+        """Every joint option of the slots that may run, with its weight: shape () or (batch,).
 
         A choice that has two slots of the module counts once.
         """
         names = list(self.paths)
-        mixed = {name: next(choice for choice in self.choices.values() if choice.name == name) for name in names}
-        for codes in itertools.product(*(range(mixed[name].num_options) for name in names)):
+        for codes in itertools.product(*(self.paths[name].codes for name in names)):
             code = dict(zip(names, codes, strict=True))
             weights = [self.paths[name].weights[..., code[name]] for name in names]
             weight = weights[0]

@@ -22,9 +22,15 @@ class Paths:
     Attributes:
         weights: shape (num_options,), or (batch, num_options) for each image its own; floating point, and on the
             device of the data.
+        options: the codes of the options that may run at all; None for all. With a gradient, memory is that of these
+            options; the weights of the others count as 0 and get no gradient.
+
+    Raises:
+        ArchitectureError: weights or options of another kind, shape or range.
     """
 
     weights: Tensor
+    options: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         weights = self.weights
@@ -35,3 +41,19 @@ class Paths:
                 "Paths must have floating-point weights of shape (num_options,) or (batch, num_options); got shape "
                 f"{tuple(weights.shape)} of {weights.dtype}."
             )
+        if self.options is None:
+            return
+        num = weights.shape[-1]
+        are_codes = isinstance(self.options, tuple) and all(
+            isinstance(code, int) and not isinstance(code, bool) and 0 <= code < num for code in self.options
+        )
+        if not are_codes or not self.options or len(set(self.options)) < len(self.options):
+            raise ArchitectureError(
+                f"The `options` of Paths must be a tuple of one or more different codes from 0 to {num - 1}, or None; "
+                f"got {self.options!r}."
+            )
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """The codes of the options that may run."""
+        return tuple(range(self.weights.shape[-1])) if self.options is None else self.options

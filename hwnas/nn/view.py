@@ -129,4 +129,4 @@ class SelectionView(View):
             )
         if self.images is None or paths.weights.dim() == 1:
             return paths
-        return Paths(paths.weights[self.images])
+        return dataclasses.replace(paths, weights=paths.weights[self.images])

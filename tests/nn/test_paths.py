@@ -219,6 +219,76 @@ def test_depths_run_the_chain_once() -> None:
     assert calls == [3, 2, 2]
 
 
+class _Counting(nn.Module):
+    """A linear layer that counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.num_calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.num_calls += 1
+        return torch.tanh(self.linear(x))
+
+
+def test_of_some_options_only_these_run_and_learn() -> None:
+    """Gates of a pair: dL/dg_k = <o_k, dL/do>, whatever the weight; the others are not called."""
+    torch.manual_seed(0)
+    candidates = [_Counting().double() for _ in range(4)]
+    model = ModelSpace(nn.Sequential(LayerChoice(candidates, label="op")), torch.zeros(1, 4))
+    x = torch.randn(5, 4, dtype=torch.double)
+    gates = torch.tensor([1.0, 0.5, 0.0, 2.0], dtype=torch.double, requires_grad=True)
+
+    out = model(x, {"op": Paths(gates, (2, 0))})
+    assert [candidate.num_calls for candidate in candidates] == [1, 0, 1, 0]
+    torch.testing.assert_close(out, candidates[0](x))
+
+    out.retain_grad()
+    (out**3).sum().backward()
+    assert out.grad is not None
+    assert gates.grad is not None
+    expected = [(candidates[k](x) * out.grad).sum().item() if k in (0, 2) else 0.0 for k in range(4)]
+    assert gates.grad.tolist() == pytest.approx(expected, rel=1e-12)
+    assert all(parameter.grad is None for k in (1, 3) for parameter in candidates[k].parameters())
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_some_options_are_the_weights_of_the_others_at_zero(batch: int | None, requires_grad: bool) -> None:
+    """Of every kind of choice, with gradients to the weights that count and none to the others."""
+    torch.manual_seed(0)
+    model = ModelSpace(_Everything().double(), torch.randn(3, 4))
+    x = torch.randn(3, 4, dtype=torch.double)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        some, zeroed = {}, {}
+        for name, path in random_paths(model, batch=batch, requires_grad=requires_grad).items():
+            num = path.weights.shape[-1]
+            codes = tuple(rng.choice(num, size=rng.integers(1, min(num, 2) + 1), replace=False).tolist())
+            some[name] = Paths(path.weights, codes)
+            mask = torch.zeros(num, dtype=torch.double)
+            mask[list(codes)] = 1.0
+            zeroed[name] = Paths(path.weights * mask)
+        out, expected = model(x, some), model(x, zeroed)
+        torch.testing.assert_close(out, expected)
+        if requires_grad:
+            weights = [path.weights for path in some.values()]
+            gradients = torch.autograd.grad(out.square().sum(), weights, allow_unused=True, materialize_grads=True)
+            for gradient, reference in zip(
+                gradients, torch.autograd.grad(expected.square().sum(), weights), strict=True
+            ):
+                torch.testing.assert_close(gradient, reference)
+
+
+def test_some_depths_run_no_deeper() -> None:
+    blocks = [_Counting() for _ in range(3)]
+    model = ModelSpace(nn.Sequential(Repeat(nn.ModuleList(blocks), (0, 3))), torch.zeros(1, 4))
+    weights = torch.tensor([0.0, 1.0, 0.0, 0.0], requires_grad=True)
+    model(torch.zeros(2, 4), {"0": Paths(weights, (0, 2))})
+    assert [block.num_calls for block in blocks] == [1, 1, 0]
+
+
 def test_errors() -> None:
     with pytest.raises(ArchitectureError, match="Paths must have a tensor of weights"):
         Paths([0.5, 0.5])  # type: ignore[arg-type]
@@ -226,6 +296,9 @@ def test_errors() -> None:
         Paths(torch.tensor([0, 1]))
     with pytest.raises(ArchitectureError, match=r"got shape \(1, 1, 2\)"):
         Paths(torch.rand(1, 1, 2))
+    for options in ([0], (), (0, 0), (2,), (-1,), (True,), (0.0,)):
+        with pytest.raises(ArchitectureError, match=r"`options` of Paths must be a tuple .* from 0 to 1, or None; got"):
+            Paths(torch.rand(2), options)  # type: ignore[arg-type]
 
     model = ModelSpace(nn.Sequential(LayerChoice([nn.Linear(2, 2), nn.Linear(2, 3)], label="op")), torch.zeros(4, 2))
     x = torch.zeros(4, 2)
