@@ -13,6 +13,7 @@ HwnasError                     1  a defect of ours, if it is raised as itself
 │   ├── RunDirectoryError         a run directory of another configuration, or in use
 │   ├── SpaceError                a space that cannot be: no choices, one label twice
 │   ├── StoreError                a damaged, foreign or newer database
+│   ├── StrategyError             a space that a strategy cannot search
 │   ├── TraceError                a module that cannot be traced, an operator nobody can count
 │   └── TrainingError             training that diverged
 ├── InfeasibleError            3  no architecture keeps the budgets
@@ -39,6 +40,7 @@ __all__ = [
     "RunDirectoryError",
     "SpaceError",
     "StoreError",
+    "StrategyError",
     "TraceError",
     "TrainingError",
 ]
@@ -98,6 +100,10 @@ class SpaceError(BadInputError):
 
 class StoreError(BadInputError):
     """A database that is damaged, of another program, or written by a newer hwnas."""
+
+
+class StrategyError(BadInputError):
+    """A space that a strategy cannot search; the message names the choice and the strategies that can."""
 
 
 class TraceError(BadInputError):

@@ -8,10 +8,19 @@ feasible        drawing and repairing under hard budgets
 history         outcomes told, the best of them under budgets
 regression      a utility regressed on the choices
 paired          comparing networks on the same images
+
+one_shot        what a one-shot strategy is: step, distribution, derive
+logits          architecture parameters and their optimiser's state
+derivation      from logits to the best architecture under hard budgets
+penalties       what an expected or a sampled cost adds to the loss
+filters         which architectures may be sampled and handed on
+mixable         which spaces can be searched by adding up options
 """
 
 from hwnas.strategy.certified import Certified, EstimateQuality
 from hwnas.strategy.evolution import RegularizedEvolution
+from hwnas.strategy.filters import RangeProfilerFilter
+from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, Strategy
 from hwnas.strategy.random_search import Random
 
@@ -19,10 +28,13 @@ __all__ = [
     "Certified",
     "Derived",
     "EstimateQuality",
+    "ExpectationProfilerPenalty",
     "Fidelity",
     "Outcome",
     "Proposal",
     "Random",
+    "RangeProfilerFilter",
     "RegularizedEvolution",
+    "SampleProfilerPenalty",
     "Strategy",
 ]

@@ -22,14 +22,19 @@ def relative_costs(codes: NDArray[np.integer], budgets: Sequence[Budget]) -> NDA
 
     Args:
         codes: encoded architectures, shape (num, num_choices).
-        budgets: the hard limits; without any, every row costs 0.
+        budgets: the hard limits; without any, every row costs 0. Under a limit of 0 or less there is no ratio: what
+            keeps it costs 1, what does not inf.
 
     Returns:
         Shape (num,), without unit.
     """
-    if not budgets:
-        return np.zeros(len(codes))
-    relative: NDArray[np.float64] = np.max([budget.cost.values(codes) / budget.limit for budget in budgets], axis=0)
+    relative = np.zeros(len(codes))
+    for budget in budgets:
+        costs = budget.cost.values(codes)
+        if budget.limit > 0:
+            np.maximum(relative, costs / budget.limit, out=relative)
+        else:
+            np.maximum(relative, np.where(costs <= budget.limit, 1.0, np.inf), out=relative)
     return relative
 
 

@@ -1,0 +1,210 @@
+"""Which architectures a one-shot search may sample and hand on: a range of a cost, or any function.
+
+A filter is a function from an architecture to whether it is accepted. What a `RangeProfilerFilter` accepts is known in
+advance, as hard budgets, so that the solver finds the best accepted architecture and a range that nothing meets is
+refused at once. What a user's own function accepts is found out by trying, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from hwnas.cost import Budget, CostTable, MaxTable, format_quantity
+from hwnas.errors import BadInputError, ConfigError, InfeasibleError
+from hwnas.profiler import Profiler
+from hwnas.solve import maximise
+from hwnas.space import Architecture, Space
+from hwnas.strategy.feasible import repair, require_feasible
+from hwnas.strategy.penalties import require_profiler_of
+
+__all__ = ["Filter", "RangeProfilerFilter", "accepted", "check_filter", "limits_of"]
+
+Filter = Callable[[Architecture], bool]
+"""Whether a search may use an architecture."""
+
+_MAX_DRAWS = 100
+_MAX_REPAIRS = 10
+
+
+class RangeProfilerFilter:
+    """Accepts what costs at least `min` and at most `max`, both included.
+
+    Attributes:
+        profiler: as given.
+        min: in the profiler's unit; -inf for no lower end.
+        max: in the profiler's unit; inf for no upper end.
+    """
+
+    def __init__(self, profiler: Profiler, min: float | None = None, max: float | None = None) -> None:
+        """See the class.
+
+        Args:
+            profiler: of the cost. With a table the range becomes hard budgets, and a search solves under them; without
+                one, architectures are only tried.
+            min: the least cost, in the profiler's unit; None for no lower end.
+            max: the greatest cost, in the profiler's unit; None for no upper end.
+
+        Raises:
+            BadInputError: a profiler without a method `profile`.
+            ConfigError: no end at all, ends that are no finite numbers, or in the wrong order.
+        """
+        if not isinstance(profiler, Profiler):
+            raise BadInputError(
+                "RangeProfilerFilter needs a profiler, with a method `profile(architecture)`; got "
+                f"{type(profiler).__name__}."
+            )
+        if min is None and max is None:
+            raise ConfigError("RangeProfilerFilter needs `min`, `max` or both; got neither.")
+        for name, value in (("min", min), ("max", max)):
+            if value is not None and (
+                not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value)
+            ):
+                raise ConfigError(f"`{name}` must be a finite number in the profiler's unit, or None; got {value!r}.")
+        if min is not None and max is not None and min > max:
+            raise ConfigError(f"`min` must be at most `max` ({max:g}); got {min:g}.")
+        self.profiler = profiler
+        self.min = -math.inf if min is None else float(min)
+        self.max = math.inf if max is None else float(max)
+
+    def __call__(self, architecture: Architecture) -> bool:
+        """Whether the architecture costs what it may.
+
+        Raises:
+            ArchitectureError: the profiler's space does not allow it.
+        """
+        if self._limits_say_all:
+            # The same sums as the solver's, so that no rounding makes the two disagree.
+            return all(budget.holds(architecture) for budget in self.limits())
+        return self.min <= self.profiler.profile(architecture) <= self.max
+
+    def limits(self) -> tuple[Budget, ...]:
+        """The range as hard budgets: the lower end is an upper bound on (greatest cost - cost).
+
+        Without a table there are none. A maximum, such as peak memory, has none for its lower end, since "at least one
+        row is large" is no bound on every row.
+
+        Raises:
+            BadInputError: choices that the table couples too tightly for its exact maximum.
+        """
+        return self._limits
+
+    @cached_property
+    def _limits(self) -> tuple[Budget, ...]:
+        cost = getattr(self.profiler, "cost", None)
+        limits = []
+        if isinstance(cost, CostTable | MaxTable) and self.max < math.inf:
+            limits.append(Budget(self._name, self.max, cost.unit, cost))
+        if isinstance(cost, CostTable) and self.min > -math.inf:
+            greatest = cost.maximum().value
+            name = f"{format_quantity(greatest, cost.unit)} - {self._name}"
+            limits.append(Budget(name, greatest - self.min, cost.unit, greatest - cost))
+        return tuple(limits)
+
+    @cached_property
+    def _limits_say_all(self) -> bool:
+        return len(self._limits) == (self.min > -math.inf) + (self.max < math.inf)
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self.profiler, "name", type(self.profiler).__name__))
+
+    def check(self, space: Space, strategy: str) -> None:
+        """Refuse, before anything has run, a space that the filter is not for, or of which it accepts nothing.
+
+        Raises:
+            ConfigError: the profiler is of another space.
+            InfeasibleError: no architecture is in the range; the achievable range is named.
+        """
+        require_profiler_of(self.profiler, space, what="filter", strategy=strategy)
+        cost = getattr(self.profiler, "cost", None)
+        if not isinstance(cost, CostTable | MaxTable):
+            return
+        try:
+            require_feasible(space, self.limits())
+            if not self._limits_say_all and self.min > cost.maximum().value:
+                raise InfeasibleError("")
+        except InfeasibleError:
+            raise self._nothing_in_range(cost) from None
+
+    def _nothing_in_range(self, cost: CostTable | MaxTable) -> InfeasibleError:
+        least, greatest = cost.minimum().value, cost.maximum().value
+        bounds = [f">= {self._shown(self.min, cost)}"] if self.min > -math.inf else []
+        bounds += [f"<= {self._shown(self.max, cost)}"] if self.max < math.inf else []
+        achievable = f"from {self._shown(least, cost)} to {self._shown(greatest, cost)}"
+        if isinstance(cost, CostTable) and self.min <= greatest and self.max >= least:  # a gap: both ends are given
+            upper, lower = self.limits()
+            below = cost.value(maximise(cost.with_unit(""), [upper]).architecture)
+            above = cost.value(maximise(-cost.with_unit(""), [lower]).architecture)
+            achievable += f", the nearest to the range {self._shown(below, cost)} and {self._shown(above, cost)}"
+        return InfeasibleError(
+            f"No architecture of the space has {self._name} {' and '.join(bounds)}; achievable are values "
+            f"{achievable}. Widen the range.",
+            least={self._name: least},
+        )
+
+    @staticmethod
+    def _shown(value: float, cost: CostTable | MaxTable) -> str:
+        return format_quantity(value, cost.unit)
+
+
+def check_filter(filter: Filter | None, space: Space, strategy: str) -> None:
+    """`RangeProfilerFilter.check`, where the filter is one; of a function nothing is known in advance.
+
+    Raises:
+        ConfigError: neither None nor a function; or as there.
+        InfeasibleError: as there.
+    """
+    if isinstance(filter, RangeProfilerFilter):
+        filter.check(space, strategy)
+    elif filter is not None and not callable(filter):
+        raise ConfigError(
+            f"The filter of {strategy} must be a RangeProfilerFilter, a function from an architecture to whether it "
+            f"is accepted, or None; got {filter!r}."
+        )
+
+
+def limits_of(filter: Filter | None) -> tuple[Budget, ...]:
+    """What is known in advance of a filter, as hard budgets: nothing of a function."""
+    return filter.limits() if isinstance(filter, RangeProfilerFilter) else ()
+
+
+def accepted(
+    draw: Callable[[], Architecture], filter: Filter | None, *, space: Space, budgets: Sequence[Budget] = ()
+) -> Architecture:
+    """A drawn architecture that the filter accepts and that keeps every budget; never loops for ever.
+
+    Up to 100 draws are tried. After that the last ones are repaired, the exact solver changing as few choices as
+    possible.
+
+    Args:
+        draw: gives another architecture whenever it is called, from the strategy's own distribution.
+        filter: what is accepted; None for everything.
+        space: what may vary.
+        budgets: hard limits beside the filter.
+
+    Raises:
+        InfeasibleError: no architecture keeps the budgets and the filter's range.
+        ConfigError: a function that has refused everything.
+    """
+    limits = (*budgets, *limits_of(filter))
+    drawn = []
+    for _ in range(_MAX_DRAWS):
+        architecture = draw()
+        if all(budget.holds(architecture) for budget in budgets) and (filter is None or filter(architecture)):
+            return architecture
+        drawn.append(architecture)
+    num_repaired = 0
+    for architecture in dict.fromkeys(reversed(drawn)):
+        repaired = repair(space, architecture, limits)
+        if filter is None or filter(repaired):
+            return repaired
+        num_repaired += 1
+        if num_repaired == _MAX_REPAIRS:
+            break
+    raise ConfigError(
+        f"The filter must accept some architecture; it has refused or the budgets have excluded {_MAX_DRAWS} that were "
+        f"drawn, and it has refused {num_repaired} of them brought within the limits. Let it accept more."
+    )
