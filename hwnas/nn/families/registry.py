@@ -17,7 +17,9 @@ from types import MappingProxyType, ModuleType
 from torch import nn
 
 from hwnas.errors import HwnasError, SpaceError
+from hwnas.nn.families.fbnet22 import fbnet22
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
+from hwnas.nn.families.proxylessnas import proxylessnas
 from hwnas.nn.model_space import ModelSpace
 
 __all__ = ["FAMILIES", "Family", "family", "load_space"]
@@ -81,6 +83,75 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 stem_stride=1,
                 first_channels=8,
                 last_channels=64,
+                head_channels=64,
+            ),
+        ),
+        "proxylessnas": Family(
+            description="ProxylessNAS's space: 224x224 colour images, 1000 classes, 2.2e17 networks",
+            factory=proxylessnas,
+        ),
+        "proxylessnas_28": Family(
+            description="its small member for 28x28 grey images, such as Fashion-MNIST",
+            factory=partial(
+                proxylessnas,
+                resolution=28,
+                in_channels=1,
+                num_classes=10,
+                widths=(16, 32, 64),
+                strides=(2, 2, 1),
+                depths=(3, 3, 3),
+                stem_channels=8,
+                first_channels=8,
+                head_channels=160,
+            ),
+        ),
+        "proxylessnas_8": Family(
+            description="its tiny member for 8x8 grey images: scikit-learn's digits",
+            factory=partial(
+                proxylessnas,
+                resolution=8,
+                in_channels=1,
+                num_classes=10,
+                widths=(16, 24),
+                strides=(2, 1),
+                depths=(2, 2),
+                kernels=(3, 5),
+                stem_channels=8,
+                stem_stride=1,
+                first_channels=8,
+                head_channels=64,
+            ),
+        ),
+        "fbnet22": Family(
+            description="FBNet's space of 22 layers: 224x224 colour images, 1000 classes, 9.8e20 networks",
+            factory=fbnet22,
+        ),
+        "fbnet22_28": Family(
+            description="its small member for 28x28 grey images, such as Fashion-MNIST",
+            factory=partial(
+                fbnet22,
+                resolution=28,
+                in_channels=1,
+                num_classes=10,
+                widths=(8, 16, 32, 64),
+                strides=(1, 2, 2, 1),
+                depths=(1, 3, 3, 1),
+                stem_channels=8,
+                head_channels=160,
+            ),
+        ),
+        "fbnet22_8": Family(
+            description="its tiny member for 8x8 grey images: scikit-learn's digits",
+            factory=partial(
+                fbnet22,
+                resolution=8,
+                in_channels=1,
+                num_classes=10,
+                widths=(16, 24),
+                strides=(2, 1),
+                depths=(2, 2),
+                stem_channels=8,
+                stem_stride=1,
                 head_channels=64,
             ),
         ),
