@@ -11,6 +11,8 @@ paired          comparing networks on the same images
 
 one_shot        what a one-shot strategy is: step, distribution, derive
 logits          architecture parameters and their optimiser's state
+darts           gradient descent on a mixture of all options, first and second order
+relaxed_nodes   ... which edges of a cell's nodes to keep
 derivation      from logits to the best architecture under hard budgets
 penalties       what an expected or a sampled cost adds to the loss
 filters         which architectures may be sampled and handed on
@@ -18,6 +20,7 @@ mixable         which spaces can be searched by adding up options
 """
 
 from hwnas.strategy.certified import Certified, EstimateQuality
+from hwnas.strategy.darts import DARTS
 from hwnas.strategy.evolution import RegularizedEvolution
 from hwnas.strategy.filters import RangeProfilerFilter
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
@@ -25,6 +28,7 @@ from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, Strate
 from hwnas.strategy.random_search import Random
 
 __all__ = [
+    "DARTS",
     "Certified",
     "Derived",
     "EstimateQuality",
