@@ -45,13 +45,14 @@ def derive_from_scores(
     """
     terms = [Term((choice.name,), np.append(np.asarray(scores[choice.name]), 0.0)) for choice in space.choices]
     utility, limits = CostTable(space, 0.0, terms), [*budgets, *limits_of(filter)]
-    for num_tried in (1, _MAX_TRIES):
-        for solution in k_best(utility, limits, num_tried, time_limit_seconds=time_limit_seconds):
+    for num in (1, _MAX_TRIES):
+        solutions = k_best(utility, limits, num, time_limit_seconds=time_limit_seconds)
+        for solution in solutions:
             if filter is None or filter(solution.architecture):
                 return Derived(architecture=solution.architecture, certificate=solution.certificate)
     raise ConfigError(
-        f"The filter must accept one of the {_MAX_TRIES} best architectures within the budgets; it has refused them "
-        "all. Let it accept more, or search with a RangeProfilerFilter, whose range the solver knows."
+        f"The filter must accept an architecture that keeps the budgets; it has refused the {len(solutions)} best. Let "
+        "it accept more, or search with a RangeProfilerFilter, whose range the solver knows."
     )
 
 
