@@ -11,11 +11,10 @@ import torch
 from setting import Measure, Setting
 from torch import Tensor, nn
 
-from hwnas.data import Batch
+from hwnas.data import CLASSIFICATION, Batch
 from hwnas.nn.families import family
 from hwnas.train import Recipe
 from hwnas.train.loop import StepContext
-from hwnas.train.losses import cross_entropy
 from hwnas.train.single_path import single_path
 from hwnas.train.unused import unused_kept
 
@@ -41,7 +40,7 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
     shape = (setting.batch_size, *example.shape[1:])
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
     labels = torch.arange(setting.batch_size) % 10
-    take = single_path(space.space, label_smoothing=recipe.label_smoothing)
+    take = single_path(space.space, CLASSIFICATION, label_smoothing=recipe.label_smoothing)
     optimizer = recipe.make_optimizer(space)
     context = StepContext(
         step=0,
@@ -66,7 +65,7 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
         own = recipe.make_optimizer(frozen)
 
         def loss() -> Tensor:
-            value: Tensor = cross_entropy(frozen(images), labels, label_smoothing=recipe.label_smoothing)
+            value: Tensor = CLASSIFICATION.training_loss(frozen(images), labels, label_smoothing=recipe.label_smoothing)
             _backward(value)
             return value.detach()
 

@@ -5,9 +5,11 @@
     part.py      one part: whole batches by index
     stream.py    batches one after the other
     augment.py   random changes of small images
+    task.py      what is asked of a network: loss and score
     idx.py       the file format of MNIST
 
-Bring your own data as any torch data set of `(input, ..., label)`: `split(dataset, seed=0)`.
+Bring your own data as any torch data set of `(input, ..., label)`: `split(dataset, seed=0)`, and your own task as two
+functions: `split(dataset, seed=0, task=Task(name=..., loss=..., score=...))`.
 """
 
 from hwnas.data.augment import ShiftFlip
@@ -15,8 +17,11 @@ from hwnas.data.load import DataName, digits, fashion_mnist, image_folder, load_
 from hwnas.data.part import Augmentation, Batch, DatasetPart, Indices, Normalisation, Part, TensorPart
 from hwnas.data.splits import Splits, split
 from hwnas.data.stream import Request, stream
+from hwnas.data.task import CLASSIFICATION, REGRESSION, Task, landmarks
 
 __all__ = [
+    "CLASSIFICATION",
+    "REGRESSION",
     "Augmentation",
     "Batch",
     "DataName",
@@ -27,10 +32,12 @@ __all__ = [
     "Request",
     "ShiftFlip",
     "Splits",
+    "Task",
     "TensorPart",
     "digits",
     "fashion_mnist",
     "image_folder",
+    "landmarks",
     "load_data",
     "split",
     "stream",

@@ -31,7 +31,7 @@ Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Inputs of a model, as it takes them one after the other, and int64 labels (B,)."""
+    """Inputs of a model, as it takes them one after the other, and labels: int64 (B,) of classes, or (B, ...)."""
 
     inputs: tuple[Tensor, ...]
     labels: Tensor
@@ -54,12 +54,12 @@ class Part(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """The int64 labels (n,), on the CPU."""
+        """The labels, on the CPU: int64 (n,) of classes, or whatever the task takes as its targets, (n, ...)."""
         ...
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are in the whole data set."""
+        """How many classes there are in the whole data set; 0 where targets are no classes."""
         ...
 
     @property
@@ -105,9 +105,9 @@ class TensorPart:
 
     Args:
         inputs: tensors with the images of the whole data set along dimension 0, one for every input of the model.
-        labels: int64 labels of the whole data set.
+        labels: of the whole data set.
         indices: which of them are in this part, in the part's order.
-        num_classes: the number of classes in the whole data set.
+        num_classes: the number of classes in the whole data set; 0 where targets are no classes.
         normalisation: applied to the first input.
         augmentation: applied to the first input, before the normalisation, when a batch is asked for with a seed.
     """
@@ -161,9 +161,9 @@ class DatasetPart:
 
     Args:
         dataset: the data set, without random transforms.
-        labels: int64 labels of the whole data set.
+        labels: of the whole data set.
         indices: which of its items are in this part, in the part's order.
-        num_classes: the number of classes in the whole data set.
+        num_classes: the number of classes in the whole data set; 0 where targets are no classes.
         content: what identifies the data set's content; goes into the hash together with the indices and labels.
         augmented: the same items with random transforms, used when a batch is asked for with a seed. The transforms
             may draw from `random`, numpy's and torch's global generators: they are seeded for every batch.

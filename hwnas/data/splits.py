@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from hwnas.data.part import Augmentation, DatasetPart, Indices, Normalisation, Part, TensorPart
+from hwnas.data.task import CLASSIFICATION, Task
 from hwnas.errors import DataError
 
 __all__ = ["Splits", "split"]
@@ -34,6 +35,7 @@ class Splits:
         train: what weights and batch-norm statistics are learned from.
         search: what architectures are compared on.
         test: what the final network is tested on, once.
+        task: what is asked of a network.
 
     Raises:
         DataError: for parts with different numbers of classes, or without an image of some class.
@@ -42,9 +44,14 @@ class Splits:
     train: Part
     search: Part
     test: Part
+    task: Task = CLASSIFICATION
 
     def __post_init__(self) -> None:
         for name, part in self.parts.items():
+            if len(part) == 0:
+                raise DataError(f"The part `{name}` must not be empty. Give it data, or divide them otherwise.")
+            if not self.task.has_classes:
+                continue
             if part.num_classes != self.train.num_classes:
                 raise DataError(
                     f"All parts must have the same classes; `train` has {self.train.num_classes} and `{name}` has "
@@ -101,8 +108,9 @@ def split(
     augmented: Dataset[Any] | None = None,
     content: str = "",
     num_workers: int = 0,
+    task: Task = CLASSIFICATION,
 ) -> Splits:
-    """Divide a data set into train, search and test, stratified by class and shuffled by seed.
+    """Divide a data set into train, search and test, shuffled by seed, and stratified by class where there are classes.
 
     Args:
         dataset: a map-style data set of `(input, ..., label)`, label an integer from 0. A `TensorDataset` is served
@@ -120,30 +128,36 @@ def split(
         content: what identifies the content, for the parts' hashes. For other data sets than a `TensorDataset`, whose
             content is hashed itself.
         num_workers: processes that read ahead. For other data sets than a `TensorDataset`.
+        task: what is asked of a network; of targets without classes, items are `(input, ..., target)`.
 
     Raises:
         DataError: for labels that are not integers from 0, an empty class, or sizes that the data cannot give.
     """
-    labels = _labels(dataset, what="the data set")
-    test_labels = None if test is None else _labels(test, what="the test set")
-    if num_classes is None:
+    read = _labels if task.has_classes else _targets
+    labels = read(dataset, what="the data set")
+    test_labels = None if test is None else read(test, what="the test set")
+    if not task.has_classes:
+        num_classes = 0
+    elif num_classes is None:
         num_classes = int(max(labels.max(), labels.max() if test_labels is None else test_labels.max())) + 1
-    _require_labels(labels, num_classes=num_classes, what="the data set")
-    if test_labels is not None:
+    if task.has_classes:
+        _require_labels(labels, num_classes=num_classes, what="the data set")
+    if task.has_classes and test_labels is not None:
         _require_labels(test_labels, num_classes=num_classes, what="the test set")
 
     rng = np.random.default_rng([seed])
     rest = np.arange(len(labels))
+    strata = labels if task.has_classes else torch.zeros(len(labels), dtype=torch.int64)
     held_out = round(_FRACTION * len(labels))
     test_indices: Indices | None = None
     if test is None:
-        test_indices, rest = _take(labels, rest, held_out if test_size is None else test_size, rng, what="test_size")
+        test_indices, rest = _take(strata, rest, held_out if test_size is None else test_size, rng, what="test_size")
     elif test_size is not None:
         raise DataError(f"`test_size` must not be given beside a test set, which is used whole; got {test_size}.")
     search_indices, rest = _take(
-        labels, rest, held_out if search_size is None else search_size, rng, what="search_size"
+        strata, rest, held_out if search_size is None else search_size, rng, what="search_size"
     )
-    train_indices, _ = _take(labels, rest, len(rest) if train_size is None else train_size, rng, what="train_size")
+    train_indices, _ = _take(strata, rest, len(rest) if train_size is None else train_size, rng, what="train_size")
 
     def part(data: Dataset[Any], labels: Tensor, indices: Indices, *, training: bool = False) -> Part:
         if isinstance(data, TensorDataset):
@@ -171,8 +185,9 @@ def split(
     train, search = part(dataset, labels, train_indices, training=True), part(dataset, labels, search_indices)
     if test is None or test_labels is None:
         assert test_indices is not None
-        return Splits(train=train, search=search, test=part(dataset, labels, test_indices))
-    return Splits(train=train, search=search, test=part(test, test_labels, np.arange(len(test_labels))))
+        return Splits(train=train, search=search, test=part(dataset, labels, test_indices), task=task)
+    tested = part(test, test_labels, np.arange(len(test_labels)))
+    return Splits(train=train, search=search, test=tested, task=task)
 
 
 def _take(labels: Tensor, pool: Indices, size: int, rng: np.random.Generator, *, what: str) -> tuple[Indices, Indices]:
@@ -194,6 +209,17 @@ def _take(labels: Tensor, pool: Indices, size: int, rng: np.random.Generator, *,
 
 def _labels(dataset: Dataset[Any], *, what: str) -> Tensor:
     """The labels: the last tensor, the attribute `targets` (torchvision's name), or the last entry of every item."""
+    found = _targets(dataset, what=what)
+    if found.ndim != 1 or found.is_floating_point() or found.dtype == torch.bool:
+        raise DataError(
+            f"Labels of {what} must be one integer an item; got {found.dtype} of the shape {tuple(found.shape)} for "
+            f"{len(found)} items."
+        )
+    return found.to(torch.int64)
+
+
+def _targets(dataset: Dataset[Any], *, what: str) -> Tensor:
+    """Whatever stands last in every item, as one tensor."""
     num = len(dataset) if isinstance(dataset, Sized) else 0
     if num == 0:
         raise DataError(f"{what} must have a length of at least 1; {type(dataset).__name__} has none.")
@@ -203,17 +229,15 @@ def _labels(dataset: Dataset[Any], *, what: str) -> Tensor:
         elif hasattr(dataset, "targets"):
             found = torch.as_tensor(dataset.targets)
         else:
-            found = torch.as_tensor([dataset[i][-1] for i in range(num)])
+            found = default_collate([dataset[i][-1] for i in range(num)])
+        if not isinstance(found, Tensor) or len(found) != num:
+            raise TypeError(f"not {num} numbers or tensors of one shape, but {type(found).__name__}")
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(
-            f"Labels of {what} cannot be read ({error}); the last entry of every item must be an integer."
+            f"Labels of {what} cannot be read ({error}); the last entry of every item must be a number, or a tensor "
+            "where the task takes one."
         ) from error
-    if found.ndim != 1 or len(found) != num or found.is_floating_point() or found.dtype == torch.bool:
-        raise DataError(
-            f"Labels of {what} must be one integer an item; got {found.dtype} of the shape {tuple(found.shape)} for "
-            f"{num} items."
-        )
-    return found.to(torch.int64)
+    return found.float() if found.dtype == torch.float64 else found
 
 
 def _require_labels(labels: Tensor, *, num_classes: int, what: str) -> None:

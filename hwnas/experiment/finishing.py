@@ -160,7 +160,7 @@ class Finishing:
         fact = _fact("test", study, architecture)
         known = self.store.fact(fact)
         if known is None:
-            evaluation = evaluate_accuracy(network, self.data.test)
+            evaluation = evaluate_accuracy(network, self.data.test, self.data.task)
             known = [evaluation.accuracy, evaluation.standard_error]
             self.store.set_fact(fact, known)
         return known[0], known[1]

@@ -41,7 +41,7 @@ class Scorer:
             return _outcome(self._evaluator.evaluate(proposal.architecture))
         module = self.calibrated(proposal.architecture)
         fine_tune(module, self._splits, self._short_recipe, seed=self._seed)
-        return _outcome(evaluate_accuracy(module, self._splits.search))
+        return _outcome(evaluate_accuracy(module, self._splits.search, self._splits.task))
 
     def calibrated(self, architecture: Architecture) -> nn.Module:
         """The frozen architecture with the supernet's weights and its own batch-norm statistics."""
@@ -49,4 +49,4 @@ class Scorer:
 
 
 def _outcome(evaluation: Evaluation) -> Outcome:
-    return Outcome(score=evaluation.accuracy, loss=evaluation.loss, correct=evaluation.correct)
+    return Outcome(score=evaluation.accuracy, loss=evaluation.loss, scores=evaluation.scores)

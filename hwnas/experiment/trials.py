@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwnas.errors import RunDirectoryError
 from hwnas.space import Architecture
@@ -71,11 +72,7 @@ def _replayed(proposal: Proposal, trial: Trial, store: TrialStore) -> Outcome:
             f"Trial {trial.number} of {trial.study!r} in {store.path} is not the one this search asks for: the "
             "directory holds the history of another strategy, seed, table or version. Give another --out."
         )
-    correct = None
-    if trial.correct is not None:
-        bits = np.frombuffer(trial.correct, dtype=np.uint8)
-        correct = np.unpackbits(bits, count=trial.num_images).astype(np.bool_)
-    return Outcome(score=trial.score, loss=trial.loss, correct=correct)
+    return Outcome(score=trial.score, loss=trial.loss, scores=_unpacked(trial.scores, trial.num_images))
 
 
 def _trial(study: str, number: int, proposal: Proposal, outcome: Outcome) -> Trial:
@@ -87,6 +84,23 @@ def _trial(study: str, number: int, proposal: Proposal, outcome: Outcome) -> Tri
         batch_index=proposal.batch_index,
         score=outcome.score,
         loss=outcome.loss,
-        correct=None if outcome.correct is None else np.packbits(outcome.correct).tobytes(),
-        num_images=0 if outcome.correct is None else len(outcome.correct),
+        scores=_packed(outcome.scores),
+        num_images=0 if outcome.scores is None else len(outcome.scores),
     )
+
+
+def _packed(scores: NDArray[np.float32] | None) -> bytes | None:
+    """Bits where all scores are 0 or 1, else single-precision numbers; the length tells which."""
+    if scores is None:
+        return None
+    if np.isin(scores, (0.0, 1.0)).all():
+        return np.packbits(scores.astype(np.bool_)).tobytes()
+    return scores.astype("<f4").tobytes()
+
+
+def _unpacked(packed: bytes | None, num: int) -> NDArray[np.float32] | None:
+    if packed is None:
+        return None
+    if len(packed) == 4 * num:
+        return np.frombuffer(packed, dtype="<f4").astype(np.float32)
+    return np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=num).astype(np.float32)

@@ -35,7 +35,8 @@ _SCHEMA = Schema(
             PRIMARY KEY (study, number)
         );
         CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)
-        """
+        """,
+        "ALTER TABLE trials RENAME COLUMN correct TO scores",  # a task's scores need not be right or wrong
     ],
 )
 
@@ -51,9 +52,9 @@ class Trial:
         fidelity: how it was scored.
         batch_index: on which batch, for the quick fidelity.
         score: what the strategy maximises.
-        loss: mean cross-entropy.
-        correct: packed bits, one an image; None where there are none.
-        num_images: how many of the bits count.
+        loss: the task's mean loss.
+        scores: of every image: packed bits where all are 0 or 1, else 4 bytes each; None where there are none.
+        num_images: how many scores there are.
     """
 
     study: str
@@ -63,7 +64,7 @@ class Trial:
     batch_index: int
     score: float
     loss: float
-    correct: bytes | None = None
+    scores: bytes | None = None
     num_images: int = 0
 
 

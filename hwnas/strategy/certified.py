@@ -164,9 +164,9 @@ class Certified:
             if of_optimum is None or not kept or kept[0][0] == optimum:
                 continue
             best, of_best = kept[0]
-            if of_best.correct is None or of_optimum.correct is None:
+            if of_best.scores is None or of_optimum.scores is None:
                 continue
-            difference, error = paired_difference(of_best.correct, of_optimum.correct)
+            difference, error = paired_difference(of_best.scores, of_optimum.scores)
             if difference > 2.0 * error:
                 rank = 1 + [architecture for architecture, _ in kept].index(optimum)
                 note = (
@@ -300,7 +300,7 @@ class Certified:
     def _probability_best(self, architecture: Architecture) -> float | None:
         for fidelity in ("trained", "full"):
             history = self._histories[fidelity]
-            kept = [(a, o.correct) for a, o in history.feasible(self._budgets) if o.correct is not None]
+            kept = [(a, o.scores) for a, o in history.feasible(self._budgets) if o.scores is not None]
             names = [a for a, _ in kept]
             if architecture in names and len(kept) > 1:
                 return bootstrap_probability_best([c for _, c in kept], names.index(architecture), seed=self._seed)

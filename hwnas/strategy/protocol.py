@@ -36,15 +36,15 @@ class Outcome:
 
     Attributes:
         score: what the strategy maximises: the teacher's loss minus the architecture's for `batch`,
-            accuracy for the others.
-        loss: mean cross-entropy (for `batch`: minus the score).
-        correct: whether each image of the search split was classified rightly, shape
-            (num_images,); two such arrays give a paired comparison. None for `batch`.
+            accuracy (the task's mean score) for the others.
+        loss: the task's mean loss (for `batch`: minus the score).
+        scores: the score of each image of the search split, shape (num_images,), 1 and 0 for right and wrong classes;
+            two such arrays give a paired comparison. None for `batch`.
     """
 
     score: float
     loss: float
-    correct: NDArray[np.bool_] | None = None
+    scores: NDArray[np.float32] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from hwnas.data import Batch, Part, Request, Splits, stream
+from hwnas.data import CLASSIFICATION, Batch, Part, Request, Splits, Task, stream
 from hwnas.errors import ConfigError
 from hwnas.nn import ModelSpace
 from hwnas.space import Architecture
@@ -30,23 +30,23 @@ class Evaluation:
     """How a network did on a set of images.
 
     Attributes:
-        correct: whether each image was classified rightly, (n,) in the part's order; two of them give a paired
-            comparison.
-        loss: mean cross-entropy in nats.
+        scores: the task's score of each image, (n,) in the part's order, 1 and 0 for right and wrong classes; two such
+            arrays give a paired comparison.
+        loss: the task's mean loss (classes: cross-entropy in nats).
     """
 
-    correct: npt.NDArray[np.bool_]
+    scores: npt.NDArray[np.float32]
     loss: float
 
     @property
     def accuracy(self) -> float:
-        """The fraction classified rightly, from 0 to 1."""
-        return float(self.correct.mean())
+        """The mean score: with classes the fraction classified rightly, from 0 to 1."""
+        return float(self.scores.mean(dtype=np.float64))
 
     @property
     def standard_error(self) -> float:
-        """The binomial standard error of the accuracy."""
-        return math.sqrt(self.accuracy * (1 - self.accuracy) / len(self.correct))
+        """The standard error of the mean score; with classes the binomial one."""
+        return float(self.scores.std(dtype=np.float64)) / math.sqrt(len(self.scores))
 
 
 class Evaluator(Protocol):
@@ -61,28 +61,31 @@ class Evaluator(Protocol):
 
 
 @torch.no_grad()
-def evaluate_accuracy(module: nn.Module, part: Part, *, batch_size: int = 500) -> Evaluation:
+def evaluate_accuracy(
+    module: nn.Module, part: Part, task: Task = CLASSIFICATION, *, batch_size: int = 500
+) -> Evaluation:
     """Run a network over a part of the data, in evaluation mode, without augmentation.
 
     Args:
         module: called as `module(*inputs)`, on the device of its parameters; its mode is put back afterwards.
         part: the images.
+        task: what is asked of the network.
         batch_size: images at a time; of no account for the result.
     """
     device = _device(module)
     was_training = module.training
     module.eval()
     try:
-        correct: list[Tensor] = []
+        scores: list[Tensor] = []
         loss = 0.0
         for batch in stream(part, _in_order(len(part), batch_size)):
             batch = batch.to(device)
-            outputs = module(*batch.inputs).float()
-            correct.append((outputs.argmax(1) == batch.labels).cpu())
-            loss += float(nn.functional.cross_entropy(outputs, batch.labels, reduction="sum"))
+            outputs = module(*batch.inputs)
+            scores.append(task.scores(outputs, batch.labels).cpu())
+            loss += float(task.losses(outputs, batch.labels).sum())
     finally:
         module.train(was_training)
-    return Evaluation(correct=torch.cat(correct).numpy(), loss=loss / len(part))
+    return Evaluation(scores=torch.cat(scores).numpy(), loss=loss / len(part))
 
 
 class SupernetEvaluator:
@@ -123,6 +126,7 @@ class SupernetEvaluator:
         check_inputs(space, splits)
         self._space = space
         self._part = splits.parts[split]
+        self._task = splits.task
         self._teacher = teacher
         self._batch_size = min(batch_size, len(self._part))
         self._seed = seed
@@ -135,7 +139,7 @@ class SupernetEvaluator:
 
     def evaluate(self, architecture: Architecture) -> Evaluation:
         """Accuracy and loss with inherited weights and re-estimated batch norm."""
-        return evaluate_accuracy(self.calibrated(architecture), self._part)
+        return evaluate_accuracy(self.calibrated(architecture), self._part, self._task)
 
     def calibrated(self, architecture: Architecture) -> nn.Module:
         """The frozen architecture with the supernet's weights and its own batch-norm statistics."""
@@ -145,7 +149,7 @@ class SupernetEvaluator:
 
     @torch.no_grad()
     def batch_losses(self, architectures: Sequence[Architecture], batch_index: int) -> npt.NDArray[np.float64]:
-        """Cross-entropy of each architecture minus the teacher's, on one batch, in nats, (n,).
+        """The task's loss of each architecture minus the teacher's, on one batch, (n,); with classes in nats.
 
         Args:
             architectures: to score.
@@ -165,7 +169,7 @@ class SupernetEvaluator:
     def _batch_loss(self, architecture: Architecture, batch: Batch) -> float:
         view = self._space.view(architecture)
         with batch_statistics(view):
-            return float(nn.functional.cross_entropy(view(*batch.inputs).float(), batch.labels))
+            return float(self._task.losses(view(*batch.inputs), batch.labels).mean())
 
     def _search_batch(self, batch_index: int) -> Batch:
         """Batch number `batch_index` of an endless series over the part."""

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hwnas.data import Batch, Splits
+from hwnas.data import Batch, Splits, Task
 from hwnas.train.checkpoint import Run
 from hwnas.train.loop import CHECKPOINT_SECONDS, Forward, Progress, Step, StepContext, TrainingResult, train
-from hwnas.train.losses import cross_entropy, distillation
 from hwnas.train.recipe import Recipe
 
 __all__ = ["fine_tune"]
@@ -33,14 +32,14 @@ def fine_tune(
     max_steps: int | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> TrainingResult:
-    """Train a network in place on the train part: cross-entropy, plus KL from a teacher where there is one.
+    """Train a network in place on the train part: the task's loss, plus a teacher's distillation where there is one.
 
     Resumable as `train_supernet` is, from the same kind of checkpoints.
 
     Args:
         module: a network of `ModelSpace.freeze`, or any other; called as `module(*inputs)`.
         splits: of which only `train` is read.
-        recipe: how; `distillation` is the weight of the KL, `scheme` and `num_random` are of no account.
+        recipe: how; `distillation` is the weight of the teacher, `scheme` and `num_random` are of no account.
         seed: of all randomness.
         teacher: run in evaluation mode and without gradient.
         directory, progress, accelerator, max_steps, checkpoint_seconds: as of `train_supernet`.
@@ -62,8 +61,9 @@ def fine_tune(
         return train(
             module,
             splits.train,
+            splits.task,
             recipe,
-            _supervised(recipe, teacher),
+            _supervised(recipe, splits.task, teacher),
             run=run,
             directory=None if directory is None else Path(directory),
             progress=progress,
@@ -73,14 +73,14 @@ def fine_tune(
         )
 
 
-def _supervised(recipe: Recipe, teacher: nn.Module | None) -> Step:
+def _supervised(recipe: Recipe, task: Task, teacher: nn.Module | None) -> Step:
     def step(network: Forward, batch: Batch, context: StepContext) -> Tensor:
         outputs = network(batch.inputs)
-        loss = cross_entropy(outputs, batch.labels, label_smoothing=recipe.label_smoothing)
+        loss = task.training_loss(outputs, batch.labels, label_smoothing=recipe.label_smoothing)
         if teacher is not None:
             with torch.no_grad():
                 soft = teacher.to(batch.labels.device)(*batch.inputs)
-            loss = loss + recipe.distillation * distillation(outputs, soft)
+            loss = loss + recipe.distillation * task.distillation(outputs, soft)
         context.backward(loss)
         return loss.detach()
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hwnas.data import Batch, Indices, Part, Request, stream
+from hwnas.data import Batch, Indices, Part, Request, Task, stream
 from hwnas.errors import ConfigError, DataError, TrainingError
 from hwnas.train.checkpoint import Checkpoint, Run, last_file, latest_checkpoint, write_checkpoint
 from hwnas.train.processes import Processes
@@ -124,6 +124,7 @@ class TrainingResult:
 def train(
     model: nn.Module,
     part: Part,
+    task: Task,
     recipe: Recipe,
     take_step: Step,
     *,
@@ -140,6 +141,7 @@ def train(
     Args:
         model: trained in place; it ends on the device it was trained on, in the mode it had.
         part: the images to train on.
+        task: what is asked of the model.
         recipe: how.
         take_step: the forward and backward passes of a step.
         run: what identifies this training, in its checkpoints.
@@ -177,7 +179,8 @@ def train(
             beside.load_state(checkpoint.beside)
         start, loss_sum = checkpoint.step, checkpoint.loss_sum
     processes.wait()
-    network, stepper = processes.prepare(_Network(model, num_classes=part.num_classes), optimizer)
+    num_classes = part.num_classes if task.has_classes else 0
+    network, stepper = processes.prepare(_Network(model, num_classes=num_classes), optimizer)
 
     saved_at = time.monotonic()
     with _training(model, processes.device):
@@ -254,7 +257,7 @@ class _Network(nn.Module):
 
     def forward(self, inputs: tuple[Tensor, ...], selection: Any | None = None) -> Tensor:
         outputs: Tensor = self.model(*inputs) if selection is None else self.model(inputs, selection)
-        if outputs.ndim != 2 or outputs.shape[1] < self._num_classes:
+        if self._num_classes and (outputs.ndim != 2 or outputs.shape[1] < self._num_classes):
             raise DataError(
                 f"The model must give one number a class, {self._num_classes} an image; its output has the shape "
                 f"{tuple(outputs.shape)}. Give the model as many outputs as the data have classes."

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from hwnas.data import Batch
+from hwnas.data import Batch, Task
 from hwnas.space import Architecture, Space
 from hwnas.train.loop import Forward, Step, StepContext
-from hwnas.train.losses import cross_entropy, distillation
 
 __all__ = ["sandwich"]
 
 
 def sandwich(
     space: Space,
+    task: Task,
     *,
     largest: Architecture,
     smallest: Architecture,
@@ -34,10 +34,10 @@ def sandwich(
 
     def step(network: Forward, batch: Batch, context: StepContext) -> Tensor:
         teacher = network(batch.inputs, largest)
-        loss = cross_entropy(teacher, batch.labels, label_smoothing=label_smoothing)
+        loss = task.training_loss(teacher, batch.labels, label_smoothing=label_smoothing)
         context.backward(loss)
         for architecture in (smallest, *(space.sample(context.rng) for _ in range(num_random))):
-            context.backward(weight * distillation(network(batch.inputs, architecture), teacher))
+            context.backward(weight * task.distillation(network(batch.inputs, architecture), teacher))
         return loss.detach()
 
     return step

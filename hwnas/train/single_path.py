@@ -12,21 +12,20 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from hwnas.data import Batch
+from hwnas.data import Batch, Task
 from hwnas.space import Space
 from hwnas.train.loop import Forward, Step, StepContext
-from hwnas.train.losses import cross_entropy
 
 __all__ = ["single_path"]
 
 
-def single_path(space: Space, *, label_smoothing: float) -> Step:
+def single_path(space: Space, task: Task, *, label_smoothing: float) -> Step:
     """The step of single-path training."""
 
     def step(network: Forward, batch: Batch, context: StepContext) -> Tensor:
         architecture = space.sample(context.rng)
         outputs = network(batch.inputs, architecture)
-        loss = cross_entropy(outputs, batch.labels, label_smoothing=label_smoothing)
+        loss = task.training_loss(outputs, batch.labels, label_smoothing=label_smoothing)
         context.backward(loss)
         return loss.detach()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hwnas.data import Splits
+from hwnas.data import Splits, Task
 from hwnas.errors import CheckpointError, ConfigError
 from hwnas.nn import ModelSpace
 from hwnas.space import Architecture
@@ -75,8 +75,9 @@ def train_supernet(
     return train(
         space,
         splits.train,
+        splits.task,
         recipe,
-        _step(space, recipe, ends),
+        _step(space, splits.task, recipe, ends),
         run=run,
         directory=None if directory is None else Path(directory),
         progress=progress,
@@ -112,15 +113,16 @@ def load_supernet(space: ModelSpace, path: str | Path) -> Checkpoint:
     return checkpoint
 
 
-def _step(space: ModelSpace, recipe: Recipe, ends: dict[str, Architecture]) -> Step:
+def _step(space: ModelSpace, task: Task, recipe: Recipe, ends: dict[str, Architecture]) -> Step:
     if recipe.scheme == "single_path":
-        return single_path(space.space, label_smoothing=recipe.label_smoothing)
+        return single_path(space.space, task, label_smoothing=recipe.label_smoothing)
     if len(ends) < 2:
         raise ConfigError(
             "The scheme 'sandwich' needs `largest` and `smallest`: the architectures with the most and the fewest MACs."
         )
     return sandwich(
         space.space,
+        task,
         largest=ends["largest"],
         smallest=ends["smallest"],
         num_random=recipe.num_random,

@@ -53,7 +53,7 @@ class PlantedEvaluator:
         chance = 1.0 / (1.0 + np.exp(-0.05 * value))
         difficulty = np.random.default_rng(0).uniform(size=self.num_images)
         correct = difficulty < chance
-        return Outcome(score=float(correct.mean()), loss=-value, correct=correct)
+        return Outcome(score=float(correct.mean()), loss=-value, scores=correct.astype(np.float32))
 
 
 def run(strategy, evaluate, max_trials: int | None = None) -> int:

@@ -83,7 +83,7 @@ def test_an_evaluated_architecture_that_is_better_beyond_doubt_is_handed_on():
     for architecture, correct in ((optimum.architecture, right), (other, better)):
         strategy.tell(
             Proposal(architecture=architecture, fidelity="trained"),
-            Outcome(score=float(correct.mean()), loss=0.0, correct=correct),
+            Outcome(score=float(correct.mean()), loss=0.0, scores=correct.astype(np.float32)),
         )
     derived = strategy.derive([budget])
     assert derived.architecture == other

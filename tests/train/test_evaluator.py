@@ -1,17 +1,27 @@
 """Scores: of the right images, the same in any order, without a trace in the supernet."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
-from hwnas.data import Splits
+from hwnas.data import REGRESSION, Splits, split
 from hwnas.errors import ConfigError, DataError
 from hwnas.nn import ModelSpace
-from hwnas.train import Evaluation, Recipe, SupernetEvaluator, evaluate_accuracy, reestimate_batch_norm, train_supernet
-from tests.train.examples import make_space, make_splits, weights
+from hwnas.train import (
+    Evaluation,
+    Recipe,
+    SupernetEvaluator,
+    evaluate_accuracy,
+    fine_tune,
+    reestimate_batch_norm,
+    train_supernet,
+)
+from tests.train.examples import ends, make_space, make_splits, weights
 
 
 class Counting:
@@ -61,13 +71,13 @@ def test_evaluate_accuracy_by_hand():
     batch = splits.search.batch(np.arange(len(splits.search)))
     outputs = module.eval()(batch.inputs[0]).detach()
     assert found.loss == pytest.approx(float(nn.functional.cross_entropy(outputs, batch.labels)))
-    np.testing.assert_array_equal(found.correct, (outputs.argmax(1) == batch.labels).numpy())
-    assert found.accuracy == pytest.approx(found.correct.sum() / 48)
+    np.testing.assert_array_equal(found.scores, (outputs.argmax(1) == batch.labels).numpy())
+    assert found.accuracy == pytest.approx(found.scores.sum() / 48)
 
 
 def test_standard_error_is_binomial():
-    correct = np.array([True] * 75 + [False] * 25)
-    assert Evaluation(correct=correct, loss=0.0).standard_error == pytest.approx(math.sqrt(0.75 * 0.25 / 100))
+    scores = np.array([1.0] * 75 + [0.0] * 25, dtype=np.float32)
+    assert Evaluation(scores=scores, loss=0.0).standard_error == pytest.approx(math.sqrt(0.75 * 0.25 / 100))
 
 
 def test_equals_the_frozen_network_and_leaves_no_trace(space, architectures):
@@ -80,7 +90,7 @@ def test_equals_the_frozen_network_and_leaves_no_trace(space, architectures):
     alone = [evaluator(space).evaluate(a) for a in architectures]
     for a, b, c in zip(there, back, alone, strict=True):
         assert a.loss == b.loss == c.loss
-        np.testing.assert_array_equal(a.correct, b.correct)
+        np.testing.assert_array_equal(a.scores, b.scores)
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(space).items())
     assert [m.training for m in space.modules()] == modes
 
@@ -106,7 +116,7 @@ def test_which_images_are_used(space, architectures):
 def test_at_the_end_on_test(space, architectures):
     splits = make_splits()
     found = evaluator(space, splits, split="test").evaluate(architectures[0])
-    assert len(found.correct) == len(splits.test)
+    assert len(found.scores) == len(splits.test)
 
 
 def test_batch_losses_by_hand(space, architectures):
@@ -170,3 +180,27 @@ def test_example_inputs_by_keyword(space):
     other = ModelSpace(space.module, {"input": torch.zeros(1, 1, 6, 6)})
     with pytest.raises(ConfigError, match="not a tuple of tensors"):
         evaluator(other)
+
+
+def test_a_task_without_classes_trains_and_scores():
+    """Squared errors, beside numbers taken from the frozen network by hand."""
+    rng = torch.Generator().manual_seed(0)
+    inputs = torch.randn(200, 1, 6, 6, generator=rng)
+    targets = torch.stack([inputs.mean((1, 2, 3)), inputs.amax((1, 2, 3))], 1)
+    splits = split(TensorDataset(inputs, targets), seed=0, task=REGRESSION)
+    space = make_space(outputs=2)
+    recipe = Recipe(epochs=3, batch_size=20, learning_rate=0.02)
+    train_supernet(space, splits, recipe, seed=0, **ends(space))
+    architecture = ends(space)["largest"]
+    evaluator = SupernetEvaluator(space, splits, teacher=architecture)
+    network = evaluator.calibrated(architecture)
+    fine_tune(network, splits, dataclasses.replace(recipe, distillation=1.0), seed=0, teacher=network)
+    found = evaluate_accuracy(network, splits.test, REGRESSION)
+    batch = splits.test.batch(np.arange(len(splits.test)))
+    with torch.no_grad():
+        errors = (network.eval()(*batch.inputs) - batch.labels).square().mean(1)
+    np.testing.assert_allclose(found.scores, -errors.numpy(), rtol=1e-5)
+    assert found.loss == pytest.approx(float(errors.mean()), rel=1e-5)
+    assert found.accuracy > -float(batch.labels.var(0).mean())  # better than the mean
+    smallest = evaluator.batch_losses([ends(space)["smallest"]], 0)
+    assert np.isfinite(smallest).all()

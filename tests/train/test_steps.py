@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from hwnas.data import Batch
+from hwnas.data import CLASSIFICATION, Batch
 from hwnas.errors import ArchitectureError, ConfigError
 from hwnas.train import Recipe, fine_tune, train_supernet
-from hwnas.train.losses import cross_entropy, distillation
 from hwnas.train.sandwich import sandwich
 from hwnas.train.single_path import single_path
 from tests.train.examples import context, ends, make_space, make_splits, same, weights
@@ -38,7 +37,7 @@ def gradients(space):
 def test_single_path():
     space = make_space()
     network = Recording(space)
-    step = single_path(space.space, label_smoothing=0.1)
+    step = single_path(space.space, CLASSIFICATION, label_smoothing=0.1)
     loss = step(network, BATCH, context(space, network.backward, seed=3))
     assert network.ran == [space.space.sample(np.random.default_rng(3))]
     expected = nn.CrossEntropyLoss(label_smoothing=0.1)(space(BATCH.inputs, network.ran[0]), BATCH.labels)
@@ -52,7 +51,7 @@ def test_sandwich_is_one_sum_of_gradients():
     """Expected gradient: of CE(largest) + w * sum of KL(largest || student), written out with detached targets."""
     space = make_space()
     network = Recording(space)
-    step = sandwich(space.space, **ends(space), num_random=2, label_smoothing=0.0, weight=0.7)
+    step = sandwich(space.space, CLASSIFICATION, **ends(space), num_random=2, label_smoothing=0.0, weight=0.7)
     loss = step(network, BATCH, context(space, network.backward, seed=3))
     rng = np.random.default_rng(3)
     randoms = [space.space.sample(rng), space.space.sample(rng)]
@@ -74,11 +73,11 @@ def test_sandwich_is_one_sum_of_gradients():
 
 def test_no_gradient_to_the_teacher():
     teacher = torch.randn(4, 3, requires_grad=True)
-    distillation(torch.randn(4, 3, requires_grad=True), teacher).backward()
+    CLASSIFICATION.distillation(torch.randn(4, 3, requires_grad=True), teacher).backward()
     assert teacher.grad is None
-    assert float(distillation(teacher, teacher).detach()) == pytest.approx(0.0, abs=1e-6)
+    assert float(CLASSIFICATION.distillation(teacher, teacher).detach()) == pytest.approx(0.0, abs=1e-6)
     labels = torch.tensor([0, 1, 2, 0])
-    assert torch.equal(cross_entropy(teacher, labels), nn.functional.cross_entropy(teacher, labels))
+    assert torch.equal(CLASSIFICATION.training_loss(teacher, labels), nn.functional.cross_entropy(teacher, labels))
 
 
 def test_sandwich_needs_its_ends():

@@ -1,0 +1,135 @@
+"""What is asked of a network: the loss it is trained on and the score it is judged by. N examples, K outputs each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional
+
+from hwnas.errors import DataError
+
+__all__ = ["CLASSIFICATION", "REGRESSION", "Task", "landmarks"]
+
+EachExample = Callable[[Tensor, Tensor], Tensor]
+"""From a network's outputs, as floats, and the targets to one number an example, shape (N,)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task as two functions: loss and score.
+
+    Attributes:
+        name: for messages and results.
+        loss: what is minimised, for every example.
+        score: what architectures and networks are compared by, for every example; larger is better.
+        score_name: what the mean score is called: "accuracy".
+        has_classes: whether targets are the numbers of classes: parts are then stratified, and none may be empty.
+    """
+
+    name: str
+    loss: EachExample
+    score: EachExample
+    score_name: str = "score"
+    has_classes: bool = False
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of every example, shape (N,).
+
+        Raises:
+            DataError: the function gives something else.
+        """
+        return self._each(self.loss, "loss", outputs, targets)
+
+    def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The score of every example, shape (N,), detached.
+
+        Raises:
+            DataError: the function gives something else.
+        """
+        return self._each(self.score, "score", outputs.detach(), targets).float()
+
+    def training_loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """The mean loss; `label_smoothing` is for the cross-entropy of `CLASSIFICATION`, of no account elsewhere."""
+        if label_smoothing and self.loss is _cross_entropies:
+            return functional.cross_entropy(outputs.float(), targets, label_smoothing=label_smoothing)
+        return self.losses(outputs, targets).mean()
+
+    def distillation(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """How far outputs are from a teacher's, to which no gradient goes.
+
+        With classes the mean Kullback-Leibler divergence KL(teacher || student) in nats (G. Hinton, O. Vinyals and
+        J. Dean, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531, at temperature 1); else the mean
+        squared difference.
+        """
+        outputs, teacher = outputs.float(), teacher.detach().float()
+        if not self.has_classes:
+            return functional.mse_loss(outputs, teacher)
+        student, target = functional.log_softmax(outputs, dim=1), functional.log_softmax(teacher, dim=1)
+        return functional.kl_div(student, target, reduction="batchmean", log_target=True)
+
+    def _each(self, function: EachExample, what: str, outputs: Tensor, targets: Tensor) -> Tensor:
+        try:
+            values = function(outputs.float(), targets)
+        except (IndexError, RuntimeError, ValueError) as error:
+            raise DataError(
+                f"The {what} of the task {self.name!r} fails on outputs of the shape {tuple(outputs.shape)} and "
+                f"targets of the shape {tuple(targets.shape)}: {error}"
+            ) from error
+        if not isinstance(values, Tensor) or values.shape != (len(targets),):
+            got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise DataError(
+                f"The {what} of the task {self.name!r} must give one number an example, shape ({len(targets)},); got "
+                f"{got}. Leave the mean over the batch out."
+            )
+        return values
+
+
+def landmarks(*, eyes: tuple[int, int] = (35, 93)) -> Task:
+    """Points in an image: targets and outputs are (N, 2 P), x and y of one point after the other.
+
+    The loss is the squared distance summed over the points. The score is minus the NME: the mean distance of the points
+    over that between the eyes (X. Guo et al., "PFLD: A Practical Facial Landmark Detector", arXiv:1902.10859).
+
+    Args:
+        eyes: the two points whose distance is the scale; the outer corners of 106 points if not given.
+    """
+
+    def squared_distances(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).square().sum(1)
+
+    def minus_nme(outputs: Tensor, targets: Tensor) -> Tensor:
+        points, wanted = outputs.reshape(len(outputs), -1, 2), targets.reshape(len(targets), -1, 2)
+        scale = (wanted[:, eyes[0]] - wanted[:, eyes[1]]).norm(dim=1)
+        nme: Tensor = (points - wanted).norm(dim=2).mean(1) / scale
+        return -nme
+
+    return Task(name="landmarks", loss=squared_distances, score=minus_nme, score_name="minus NME")
+
+
+def _cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
+    return functional.cross_entropy(outputs, targets, reduction="none")
+
+
+def _is_right(outputs: Tensor, targets: Tensor) -> Tensor:
+    return outputs.argmax(1) == targets
+
+
+def _squared_errors(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs - targets.reshape(outputs.shape)).square().flatten(1).mean(1)
+
+
+def _minus_squared_errors(outputs: Tensor, targets: Tensor) -> Tensor:
+    return -_squared_errors(outputs, targets)
+
+
+CLASSIFICATION = Task(
+    name="classification", loss=_cross_entropies, score=_is_right, score_name="accuracy", has_classes=True
+)
+"""Cross-entropy in nats, and whether the largest output is the right class."""
+
+REGRESSION = Task(
+    name="regression", loss=_squared_errors, score=_minus_squared_errors, score_name="minus mean squared error"
+)
+"""The squared error, mean over the outputs; targets of the outputs' shape, or (N,) for a single output."""
