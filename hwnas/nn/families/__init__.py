@@ -4,28 +4,46 @@ registry               spaces by name, and a user's own factory in a file
 mobilenet_v3           HardCoRe-NAS's space around MobileNetV3, and small members of it
 proxylessnas           ProxylessNAS's space, and the paper's networks by name
 fbnet22                FBNet's space, and the paper's networks by name
+shufflenet_v2          SPOS's space around ShuffleNetV2, and the paper's network by name
+nasbench201            NAS-Bench-201's cell, and its architecture strings
+darts                  DARTS's space of cells; darts_operations in them, darts_genotype: the paper's networks by name,
+                       darts_auxiliary: the second classifier of their final training
 stages, published      what those two share: stages of searched blocks; a network as data
 architecture_string    timm's notation for such networks: parse, format, build
 """
 
+from hwnas.nn.families.darts import DartsNetwork, darts
+from hwnas.nn.families.darts_auxiliary import WithAuxiliaryHead
+from hwnas.nn.families.darts_genotype import DARTS_NETWORKS, from_genotype
 from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
 from hwnas.nn.families.mobilenet_v3 import MobileNetV3Space, from_string, mobilenet_v3, to_string
+from hwnas.nn.families.nasbench201 import NASBench201Space, nasbench201
 from hwnas.nn.families.proxylessnas import PROXYLESSNAS_NETWORKS, proxylessnas
 from hwnas.nn.families.published import PublishedNetwork
 from hwnas.nn.families.registry import FAMILIES, Family, family, load_space
+from hwnas.nn.families.shufflenet_v2 import SHUFFLENET_V2_NETWORKS, shufflenet_v2
 
 __all__ = [
+    "DARTS_NETWORKS",
     "FAMILIES",
     "FBNET_NETWORKS",
     "PROXYLESSNAS_NETWORKS",
+    "SHUFFLENET_V2_NETWORKS",
+    "DartsNetwork",
     "Family",
     "MobileNetV3Space",
+    "NASBench201Space",
     "PublishedNetwork",
+    "WithAuxiliaryHead",
+    "darts",
     "family",
     "fbnet22",
+    "from_genotype",
     "from_string",
     "load_space",
     "mobilenet_v3",
+    "nasbench201",
     "proxylessnas",
+    "shufflenet_v2",
     "to_string",
 ]

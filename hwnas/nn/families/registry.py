@@ -17,9 +17,12 @@ from types import MappingProxyType, ModuleType
 from torch import nn
 
 from hwnas.errors import HwnasError, SpaceError
+from hwnas.nn.families.darts import darts
 from hwnas.nn.families.fbnet22 import fbnet22
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
+from hwnas.nn.families.nasbench201 import nasbench201
 from hwnas.nn.families.proxylessnas import proxylessnas
+from hwnas.nn.families.shufflenet_v2 import shufflenet_v2
 from hwnas.nn.model_space import ModelSpace
 
 __all__ = ["FAMILIES", "Family", "family", "load_space"]
@@ -154,6 +157,61 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 stem_stride=1,
                 head_channels=64,
             ),
+        ),
+        "shufflenet_v2": Family(
+            description="SPOS's space around ShuffleNetV2: 224x224 colour images, 1000 classes, 1.1e12 networks",
+            factory=shufflenet_v2,
+        ),
+        "shufflenet_v2_28": Family(
+            description="its small member for 28x28 grey images, such as Fashion-MNIST",
+            factory=partial(
+                shufflenet_v2,
+                resolution=28,
+                in_channels=1,
+                num_classes=10,
+                widths=(32, 64, 128),
+                depths=(2, 3, 2),
+                stem_stride=1,
+                last_channels=160,
+            ),
+        ),
+        "shufflenet_v2_8": Family(
+            description="its tiny member for 8x8 grey images: scikit-learn's digits",
+            factory=partial(
+                shufflenet_v2,
+                resolution=8,
+                in_channels=1,
+                num_classes=10,
+                widths=(16, 32),
+                depths=(2, 2),
+                stem_channels=8,
+                stem_stride=1,
+                last_channels=64,
+            ),
+        ),
+        "nasbench201": Family(
+            description="NAS-Bench-201, one cell throughout: 32x32 colour images, 10 classes, 15,625 networks",
+            factory=nasbench201,
+        ),
+        "nasbench201_28": Family(
+            description="its small member for 28x28 grey images, such as Fashion-MNIST",
+            factory=partial(nasbench201, resolution=28, in_channels=1, widths=(8, 16, 32), num_cells=1),
+        ),
+        "nasbench201_8": Family(
+            description="its tiny member for 8x8 grey images: scikit-learn's digits",
+            factory=partial(nasbench201, resolution=8, in_channels=1, widths=(8, 16), num_cells=1),
+        ),
+        "darts": Family(
+            description="DARTS's space of cells, as it is searched: 32x32 colour images, 10 classes, 1.1e18 networks",
+            factory=darts,
+        ),
+        "darts_28": Family(
+            description="its small member for 28x28 grey images, such as Fashion-MNIST",
+            factory=partial(darts, resolution=28, in_channels=1, channels=8, num_cells=3, num_nodes=2),
+        ),
+        "darts_8": Family(
+            description="its tiny member for 8x8 grey images: scikit-learn's digits",
+            factory=partial(darts, resolution=8, in_channels=1, channels=4, num_cells=3, num_nodes=2),
         ),
     }
 )
