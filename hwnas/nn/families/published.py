@@ -9,6 +9,7 @@ from types import MappingProxyType
 from torch import nn
 
 from hwnas.nn.model_space import ModelSpace
+from hwnas.space import Option
 
 __all__ = ["PublishedNetwork", "by_stages"]
 
@@ -23,7 +24,7 @@ class PublishedNetwork:
     """
 
     space: Callable[..., ModelSpace]
-    architecture: Mapping[str, str]
+    architecture: Mapping[str, Option]
 
     def build(self, **options: object) -> nn.Module:
         """The network with fresh weights.
