@@ -46,7 +46,7 @@ def own(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_runs_and_trains_on_its_own_example(name: str) -> None:
-    small = {"resolution": 32} if FAMILIES[name].options["resolution"] == 224 else {}
+    small = {"resolution": 32} if FAMILIES[name].options.get("resolution") == 224 else {}
     space = family(name, **small)
     x = torch.randn(2, *space.example_inputs[0].shape[1:])
     architecture = space.space.sample(np.random.default_rng(0))
