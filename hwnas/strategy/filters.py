@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Sequence
-from functools import cached_property
 
 from hwnas.cost import Budget, CostTable, MaxTable, format_quantity
 from hwnas.errors import BadInputError, ConfigError, InfeasibleError
@@ -75,37 +74,21 @@ class RangeProfilerFilter:
         Raises:
             ArchitectureError: the profiler's space does not allow it.
         """
-        if self._limits_say_all:
-            # The same sums as the solver's, so that no rounding makes the two disagree.
-            return all(budget.holds(architecture) for budget in self.limits())
         return self.min <= self.profiler.profile(architecture) <= self.max
 
     def limits(self) -> tuple[Budget, ...]:
-        """The range as hard budgets: the lower end is an upper bound on (greatest cost - cost).
+        """The range as hard budgets: the lower end is an upper bound on minus the cost, which no rounding changes.
 
         Without a table there are none. A maximum, such as peak memory, has none for its lower end, since "at least one
         row is large" is no bound on every row.
-
-        Raises:
-            BadInputError: choices that the table couples too tightly for its exact maximum.
         """
-        return self._limits
-
-    @cached_property
-    def _limits(self) -> tuple[Budget, ...]:
         cost = getattr(self.profiler, "cost", None)
         limits = []
         if isinstance(cost, CostTable | MaxTable) and self.max < math.inf:
             limits.append(Budget(self._name, self.max, cost.unit, cost))
         if isinstance(cost, CostTable) and self.min > -math.inf:
-            greatest = cost.maximum().value
-            name = f"{format_quantity(greatest, cost.unit)} - {self._name}"
-            limits.append(Budget(name, greatest - self.min, cost.unit, greatest - cost))
+            limits.append(Budget(f"-{self._name}", -self.min, cost.unit, -cost))
         return tuple(limits)
-
-    @cached_property
-    def _limits_say_all(self) -> bool:
-        return len(self._limits) == (self.min > -math.inf) + (self.max < math.inf)
 
     @property
     def _name(self) -> str:
@@ -124,10 +107,10 @@ class RangeProfilerFilter:
             return
         try:
             require_feasible(space, self.limits())
-            if not self._limits_say_all and self.min > cost.maximum().value:
-                raise InfeasibleError("")
         except InfeasibleError:
             raise self._nothing_in_range(cost) from None
+        if isinstance(cost, MaxTable) and self.min > cost.maximum().value:
+            raise self._nothing_in_range(cost)
 
     def _nothing_in_range(self, cost: CostTable | MaxTable) -> InfeasibleError:
         least, greatest = cost.minimum().value, cost.maximum().value
@@ -136,8 +119,8 @@ class RangeProfilerFilter:
         achievable = f"from {self._shown(least, cost)} to {self._shown(greatest, cost)}"
         if isinstance(cost, CostTable) and self.min <= greatest and self.max >= least:  # a gap: both ends are given
             upper, lower = self.limits()
-            below = cost.value(maximise(cost.with_unit(""), [upper]).architecture)
-            above = cost.value(maximise(-cost.with_unit(""), [lower]).architecture)
+            below = cost.value(maximise(cost, [upper]).architecture)
+            above = cost.value(maximise(-cost, [lower]).architecture)
             achievable += f", the nearest to the range {self._shown(below, cost)} and {self._shown(above, cost)}"
         return InfeasibleError(
             f"No architecture of the space has {self._name} {' and '.join(bounds)}; achievable are values "
@@ -176,8 +159,8 @@ def accepted(
 ) -> Architecture:
     """A drawn architecture that the filter accepts and that keeps every budget; never loops for ever.
 
-    Up to 100 draws are tried. After that the last ones are repaired, the exact solver changing as few choices as
-    possible.
+    Up to 100 draws are tried. After that up to ten of those out of the limits are repaired, the exact solver changing
+    as few choices as possible.
 
     Args:
         draw: gives another architecture whenever it is called, from the strategy's own distribution.
@@ -192,19 +175,16 @@ def accepted(
     limits = (*budgets, *limits_of(filter))
     drawn = []
     for _ in range(_MAX_DRAWS):
-        architecture = draw()
-        if all(budget.holds(architecture) for budget in budgets) and (filter is None or filter(architecture)):
-            return architecture
-        drawn.append(architecture)
-    num_repaired = 0
-    for architecture in dict.fromkeys(reversed(drawn)):
+        drawn.append(draw())
+        if all(budget.holds(drawn[-1]) for budget in limits) and (filter is None or filter(drawn[-1])):
+            return drawn[-1]
+    over = [architecture for architecture in drawn if not all(budget.holds(architecture) for budget in limits)]
+    for architecture in over[:_MAX_REPAIRS]:
         repaired = repair(space, architecture, limits)
         if filter is None or filter(repaired):
             return repaired
-        num_repaired += 1
-        if num_repaired == _MAX_REPAIRS:
-            break
     raise ConfigError(
-        f"The filter must accept some architecture; it has refused or the budgets have excluded {_MAX_DRAWS} that were "
-        f"drawn, and it has refused {num_repaired} of them brought within the limits. Let it accept more."
+        f"The filter must accept some architecture: of {_MAX_DRAWS} that were drawn it refused "
+        f"{_MAX_DRAWS - len(over)}, and {len(over)} were out of the limits, of which it refused "
+        f"{min(len(over), _MAX_REPAIRS)} that were repaired. Let it accept more."
     )

@@ -51,3 +51,14 @@ def test_infeasible():
 
 def test_relative_costs_without_budgets_are_zero():
     assert relative_costs(SPACE.sample_codes(3, np.random.default_rng(0)), ()).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_limit_of_zero_has_no_ratio():
+    codes = SPACE.enumerate_codes()
+    cheapest = LATENCY.minimum().value
+    budget = Budget("latency", 0.0, "ms", LATENCY - cheapest)
+    below = Budget("latency", -1.0, "ms", LATENCY - cheapest)
+    relative = relative_costs(codes, [budget])
+    assert set(relative.tolist()) == {1.0, np.inf}
+    assert ((relative <= 1.0) == [budget.holds(a) for a in SPACE.decode(codes)]).all()
+    assert (relative_costs(codes, [below]) == np.inf).all()
