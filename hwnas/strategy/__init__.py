@@ -13,6 +13,8 @@ one_shot        what a one-shot strategy is: step, distribution, derive
 logits          architecture parameters and their optimiser's state
 darts           gradient descent on a mixture of all options, first and second order
 relaxed_nodes   ... which edges of a cell's nodes to keep
+hardcorenas     Frank-Wolfe over probabilities that keep budgets in expectation
+budgeted_points ... which probabilities keep them (simplices: linear programs over them)
 derivation      from logits to the best architecture under hard budgets
 penalties       what an expected or a sampled cost adds to the loss
 filters         which architectures may be sampled and handed on
@@ -23,6 +25,8 @@ from hwnas.strategy.certified import Certified, EstimateQuality
 from hwnas.strategy.darts import DARTS
 from hwnas.strategy.evolution import RegularizedEvolution
 from hwnas.strategy.filters import RangeProfilerFilter
+from hwnas.strategy.hardcorenas import HardCoReNAS
+from hwnas.strategy.one_shot import Moment, OneShot
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, Strategy
 from hwnas.strategy.random_search import Random
@@ -34,6 +38,9 @@ __all__ = [
     "EstimateQuality",
     "ExpectationProfilerPenalty",
     "Fidelity",
+    "HardCoReNAS",
+    "Moment",
+    "OneShot",
     "Outcome",
     "Proposal",
     "Random",
