@@ -67,7 +67,7 @@ class DARTS:
 
     Raises:
         StrategyError: options that cannot be added up, or a node whose edges do not have one `LayerChoice` each.
-        ConfigError: an option out of range; a penalty or a filter of another space.
+        ConfigError: an option out of range; a penalty or a filter of another space; a penalty that needs a sample.
         InfeasibleError: no architecture keeps the budgets and the filter's range.
     """
 
@@ -124,6 +124,8 @@ class DARTS:
             betas=(0.5, 0.999),
             weight_decay=architecture_weight_decay,
         )
+        with torch.no_grad():  # a penalty that needs a sample is to fail now, not after the warm-up
+            self._penalised(torch.ones(()))
 
     def step(self, moment: Moment) -> Tensor:
         """See `OneShot.step`: both lines of algorithm 1, the second without the optimiser's step."""
@@ -188,6 +190,11 @@ class DARTS:
             probabilities[name] = torch.softmax(strengths[torch.tensor(node.tuples)].sum(1), 0)
         return probabilities
 
+    def _penalised(self, loss: Tensor) -> Tensor:
+        if self._penalty is None:
+            return loss
+        return self._penalty(loss, probabilities=self._probabilities(), architecture=None)
+
     def _gradient(self, moment: Moment) -> list[Tensor]:
         """Of the validation loss and its penalty with respect to the logits."""
 
@@ -195,10 +202,7 @@ class DARTS:
             return moment.unwrapped_training_loss(paths(self._weights(), moment.device))
 
         def validation_loss() -> Tensor:
-            loss = moment.validation_loss(paths(self._weights(), moment.device))
-            if self._penalty is None:
-                return loss
-            return self._penalty(loss, probabilities=self._probabilities(), architecture=None)
+            return self._penalised(moment.validation_loss(paths(self._weights(), moment.device)))
 
         logits = self.logits.parameters
         with _put_back(self._space.buffers()):
