@@ -44,7 +44,7 @@ def proxylessnas(
     strides: Sequence[int] = (2, 2, 2, 1, 2, 1),
     depths: Sequence[int] = (4, 4, 4, 4, 4, 1),
     kernels: Sequence[int] = (3, 5, 7),
-    expansions: Sequence[float] = (3.0, 6.0),
+    expansions: Sequence[int] = (3, 6),
     stem_channels: int = 32,
     stem_stride: Literal[1, 2] = 2,
     first_channels: int = 16,
@@ -61,7 +61,7 @@ def proxylessnas(
         strides: stride of the first block of every stage, 1 or 2.
         depths: how many blocks every stage has, those that may be skipped included.
         kernels: sides of the depthwise kernels to choose from, odd.
-        expansions: inner widths to choose from, as multiples of a block's input width; rounded to multiples of 8.
+        expansions: inner widths to choose from, as whole multiples of a block's input width.
         stem_channels: outputs of the stem convolution, a multiple of 8.
         stem_stride: stride of the stem; 1 suits images of some 8x8 pixels.
         first_channels: outputs of the fixed first block, a multiple of 8.
@@ -74,7 +74,7 @@ def proxylessnas(
     before = stem(in_channels, stem_channels, stem_stride=stem_stride, activation=nn.ReLU6)
     check_size("first_channels", first_channels, multiple_of=8)
     before.append(DepthwiseSeparableConv(stem_channels, first_channels, act_layer=nn.ReLU6, noskip=True))
-    variants = {f"k{kernel}_e{expansion:g}": (kernel, expansion) for kernel, expansion in product(kernels, expansions)}
+    variants = {f"k{kernel}_e{expansion}": (kernel, expansion) for kernel, expansion in product(kernels, expansions)}
     if not variants or len(variants) < len(kernels) * len(expansions):
         raise SpaceError(
             f"kernels and expansions must each have entries, all different; got {kernels} and {expansions}"
@@ -82,8 +82,7 @@ def proxylessnas(
     for kernel, expansion in variants.values():
         if kernel < 1 or kernel % 2 == 0:
             raise SpaceError(f"every kernel must be odd, so that it has symmetric padding; got {kernel}")
-        if expansion <= 0:
-            raise SpaceError(f"every expansion must be above 0; got {expansion}")
+        check_size("every expansion", expansion)
 
     def candidates(place: Place) -> Mapping[str, nn.Module]:
         options: dict[str, nn.Module] = {

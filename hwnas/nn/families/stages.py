@@ -53,7 +53,7 @@ def check_size(name: str, size: int, *, multiple_of: int = 1) -> None:
         SpaceError: the message names the option.
     """
     if size < 1 or size % multiple_of:
-        rule = "at least 1" if multiple_of == 1 else f"a positive multiple of {multiple_of}"
+        rule = f"a positive multiple of {multiple_of}" if multiple_of > 1 else "a whole number of at least 1"
         raise SpaceError(f"{name} must be {rule}; got {size}")
 
 

@@ -98,9 +98,10 @@ def test_the_network_for_phones_is_in_the_space() -> None:
     ("options", "message"),
     [
         ({"kernels": ()}, r"kernels and expansions must each have entries, all different; got \(\) and"),
-        ({"expansions": (3.0, 3.0)}, r"all different; got \(3, 5, 7\) and \(3.0, 3.0\)"),
+        ({"expansions": (3, 3)}, r"all different; got \(3, 5, 7\) and \(3, 3\)"),
         ({"kernels": (3, 4)}, "every kernel must be odd, so that it has symmetric padding; got 4"),
-        ({"expansions": (0.0, 3.0)}, "every expansion must be above 0; got 0.0"),
+        ({"expansions": (0, 3)}, "every expansion must be a whole number of at least 1; got 0"),
+        ({"expansions": (2.5, 3)}, "every expansion must be a whole number of at least 1; got 2.5"),
         ({"first_channels": 9}, "first_channels must be a positive multiple of 8; got 9"),
     ],
 )

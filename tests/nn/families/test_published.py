@@ -23,7 +23,7 @@ def test_options_of_the_family_may_be_given() -> None:
 
 
 def test_an_option_that_does_not_fit_the_network_is_an_error() -> None:
-    with pytest.raises(SpaceError, match="num_classes must be at least 1; got 0"):
+    with pytest.raises(SpaceError, match="num_classes must be a whole number of at least 1; got 0"):
         FBNET_NETWORKS["fbnet-a"].build(num_classes=0)
     with pytest.raises(ArchitectureError, match="k3_e6"):
         FBNET_NETWORKS["fbnet-b"].build(options=("k3_e1", "skip"))
