@@ -15,6 +15,11 @@ darts           gradient descent on a mixture of all options, first and second o
 relaxed_nodes   ... which edges of a cell's nodes to keep
 hardcorenas     Frank-Wolfe over probabilities that keep budgets in expectation
 budgeted_points ... which probabilities keep them (simplices: linear programs over them)
+fbnet           a Gumbel softmax of all options, with the cost of the same draw
+proxylessnas    one path for the weights, two for the architecture
+grad_reg_loss   ... the cost in its loss
+reference_cost  an expected cost beside its reference, in a unit for logarithms
+put_back        what an architecture step leaves as it was
 derivation      from logits to the best architecture under hard budgets
 penalties       what an expected or a sampled cost adds to the loss
 filters         which architectures may be sampled and handed on
@@ -24,11 +29,13 @@ mixable         which spaces can be searched by adding up options
 from hwnas.strategy.certified import Certified, EstimateQuality
 from hwnas.strategy.darts import DARTS
 from hwnas.strategy.evolution import RegularizedEvolution
+from hwnas.strategy.fbnet import FBNet
 from hwnas.strategy.filters import RangeProfilerFilter
 from hwnas.strategy.hardcorenas import HardCoReNAS
 from hwnas.strategy.one_shot import Moment, OneShot
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, Strategy
+from hwnas.strategy.proxylessnas import ProxylessNAS
 from hwnas.strategy.random_search import Random
 
 __all__ = [
@@ -37,12 +44,14 @@ __all__ = [
     "Derived",
     "EstimateQuality",
     "ExpectationProfilerPenalty",
+    "FBNet",
     "Fidelity",
     "HardCoReNAS",
     "Moment",
     "OneShot",
     "Outcome",
     "Proposal",
+    "ProxylessNAS",
     "Random",
     "RangeProfilerFilter",
     "RegularizedEvolution",
