@@ -6,6 +6,7 @@ ElasticConv2d, ElasticLinear, ...         layers whose sizes may vary, with one 
 ModelSpace                                the model as a space: forward with a selection, view, freeze
 Paths                                     several options of a choice at once, weighted
 ChoiceModule, Slot, Argument              what every module with choices is: for those who write one
+replace_layer_choice, ...                 the user's own modules in the place of those with choices
 View, Structure                           copies of the module tree with the choices replaced
 """
 
@@ -25,6 +26,7 @@ from hwnas.nn.model_space import Inputs, ModelSpace, call
 from hwnas.nn.node import Node
 from hwnas.nn.paths import Paths
 from hwnas.nn.repeat import Repeat
+from hwnas.nn.replacing import replace_input_choice, replace_layer_choice
 from hwnas.nn.view import Selection, SelectionView, Structure, View
 
 __all__ = [
@@ -58,4 +60,6 @@ __all__ = [
     "View",
     "call",
     "count",
+    "replace_input_choice",
+    "replace_layer_choice",
 ]
