@@ -1,6 +1,7 @@
 """Ready spaces.
 
-registry               spaces by name, and a user's own factory in a file
+ready                  every family below and its small members, by name
+registry               makes spaces by name, or by a user's own factory in a file
 mobilenet_v3           HardCoRe-NAS's space around MobileNetV3, and small members of it
 proxylessnas           ProxylessNAS's space, and the paper's networks by name
 fbnet22                FBNet's space, and the paper's networks by name
@@ -8,7 +9,8 @@ shufflenet_v2          SPOS's space around ShuffleNetV2, and the paper's network
 nasbench201            NAS-Bench-201's cell, and its architecture strings
 darts                  DARTS's space of cells; darts_operations in them, darts_genotype: the paper's networks by name,
                        darts_auxiliary: the second classifier of their final training
-stages, published      what those two share: stages of searched blocks; a network as data
+stages                 what proxylessnas and fbnet22 share: stages of searched blocks
+published              a published network as data
 architecture_string    timm's notation for such networks: parse, format, build
 """
 
@@ -20,7 +22,8 @@ from hwnas.nn.families.mobilenet_v3 import MobileNetV3Space, from_string, mobile
 from hwnas.nn.families.nasbench201 import NASBench201Space, nasbench201
 from hwnas.nn.families.proxylessnas import PROXYLESSNAS_NETWORKS, proxylessnas
 from hwnas.nn.families.published import PublishedNetwork
-from hwnas.nn.families.registry import FAMILIES, Family, family, load_space
+from hwnas.nn.families.ready import FAMILIES, Family
+from hwnas.nn.families.registry import family, load_space
 from hwnas.nn.families.shufflenet_v2 import SHUFFLENET_V2_NETWORKS, shufflenet_v2
 
 __all__ = [
