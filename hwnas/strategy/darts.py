@@ -14,9 +14,8 @@ own program.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,6 +34,7 @@ from hwnas.strategy.mixable import require_mixable
 from hwnas.strategy.one_shot import Moment
 from hwnas.strategy.penalties import Penalty
 from hwnas.strategy.protocol import Derived
+from hwnas.strategy.put_back import put_back
 from hwnas.strategy.relaxed_nodes import relaxed_nodes
 from hwnas.train import Recipe
 
@@ -82,6 +82,7 @@ class DARTS:
         label_smoothing=0.0,
         gradient_clip=5.0,
     )
+    trains_weights: bool = True
 
     def __init__(
         self,
@@ -97,12 +98,14 @@ class DARTS:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
-        if not architecture_learning_rate > 0:
-            raise ConfigError(f"`architecture_learning_rate` must be above 0; got {architecture_learning_rate}.")
-        if not architecture_weight_decay >= 0:
-            raise ConfigError(f"`architecture_weight_decay` must be at least 0; got {architecture_weight_decay}.")
-        if not num_warmup_epochs >= 0:
-            raise ConfigError(f"`num_warmup_epochs` must be at least 0; got {num_warmup_epochs}.")
+        if not 0 < architecture_learning_rate < math.inf:
+            raise ConfigError(
+                f"`architecture_learning_rate` must be a finite number above 0; got {architecture_learning_rate}."
+            )
+        at_least_0 = {"architecture_weight_decay": architecture_weight_decay, "num_warmup_epochs": num_warmup_epochs}
+        for name, value in at_least_0.items():
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"`{name}` must be a finite number of at least 0; got {value}.")
         require_mixable(space, self.name)
         if penalty is not None:
             penalty.check(space.space, self.name)
@@ -128,7 +131,16 @@ class DARTS:
             self._penalised(torch.ones(()))
 
     def step(self, moment: Moment) -> Tensor:
-        """See `OneShot.step`: both lines of algorithm 1, the second without the optimiser's step."""
+        """See `OneShot.step`: both lines of algorithm 1, the second without the optimiser's step.
+
+        Raises:
+            ConfigError: a warm-up that is not shorter than the search; the second order with weights not under SGD.
+        """
+        if moment.num_epochs <= self._num_warmup_epochs:
+            raise ConfigError(
+                f"`num_warmup_epochs` must be below the epochs of the search, {moment.num_epochs:g}, for the "
+                f"architecture to learn; got {self._num_warmup_epochs:g}."
+            )
         if moment.epoch >= self._num_warmup_epochs:
             logits = self.logits.parameters
             for parameter, gradient in zip(logits, self._gradient(moment), strict=True):
@@ -205,7 +217,7 @@ class DARTS:
             return self._penalised(moment.validation_loss(paths(self._weights(), moment.device)))
 
         logits = self.logits.parameters
-        with _put_back(self._space.buffers()):
+        with put_back(self._space.buffers()):
             if self._unrolled:
                 return unrolled_gradient(
                     _repeating(training_loss, moment.device), validation_loss, logits, moment.optimizer, moment.mean
@@ -242,7 +254,7 @@ def unrolled_gradient(
         )
     groups = [(weight, group) for group in optimizer.param_groups for weight in group["params"] if weight.requires_grad]
     weights = [weight for weight, _ in groups]
-    with _put_back(weights) as before:
+    with put_back(weights) as before:
         gradients = [mean(gradient) for gradient in _gradients(training_loss(), weights)]
         rates = []
         with torch.no_grad():
@@ -293,18 +305,6 @@ def _sgd_update(
 def _gradients(loss: Tensor, of: Sequence[Tensor]) -> Sequence[Tensor]:
     """Zeros for what the loss does not depend on."""
     return torch.autograd.grad(loss, of, allow_unused=True, materialize_grads=True)
-
-
-@contextlib.contextmanager
-def _put_back(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
-    """Gives copies of the tensors, and in the end their values back to them."""
-    kept = [(tensor, tensor.detach().clone()) for tensor in tensors]
-    try:
-        yield [value for _, value in kept]
-    finally:
-        with torch.no_grad():
-            for tensor, value in kept:
-                tensor.copy_(value)
 
 
 def _repeating(loss: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:

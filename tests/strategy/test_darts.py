@@ -329,7 +329,7 @@ def test_architecture_step_leaves_no_trace_in_the_supernet(unrolled):
     The batch norm is before all choices, so that its statistics do not depend on the logits.
     """
     found = []
-    for num_warmup_epochs in (0.0, 1.0):
+    for num_warmup_epochs in (0.0, 0.05):
         space = node_space(double=False)
         optimizer = torch.optim.SGD(space.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
         strategy = DARTS(space, unrolled=unrolled, num_warmup_epochs=num_warmup_epochs)
@@ -575,15 +575,27 @@ def test_state_of_another_space():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"architecture_learning_rate": 0.0}, "`architecture_learning_rate` must be above 0; got 0.0"),
-        ({"architecture_learning_rate": math.nan}, "`architecture_learning_rate` must be above 0; got nan"),
-        ({"architecture_weight_decay": -1.0}, "`architecture_weight_decay` must be at least 0; got -1.0"),
-        ({"num_warmup_epochs": -0.5}, "`num_warmup_epochs` must be at least 0; got -0.5"),
+        ({"architecture_learning_rate": 0.0}, "`architecture_learning_rate` must be a finite number above 0; got 0.0"),
+        (
+            {"architecture_learning_rate": math.nan},
+            "`architecture_learning_rate` must be a finite number above 0; got nan",
+        ),
+        (
+            {"architecture_weight_decay": -1.0},
+            "`architecture_weight_decay` must be a finite number of at least 0; got -1.0",
+        ),
+        ({"num_warmup_epochs": -0.5}, "`num_warmup_epochs` must be a finite number of at least 0; got -0.5"),
     ],
 )
 def test_options_out_of_range(options, message):
     with pytest.raises(ConfigError, match=message):
         DARTS(planted_space(), **options)
+
+
+def test_a_warmup_that_never_ends():
+    space = planted_space()
+    with pytest.raises(ConfigError, match=r"`num_warmup_epochs` must be below the epochs of the search, 0\.4, for"):
+        run(DARTS(space, num_warmup_epochs=0.4), space, num_steps=4)
 
 
 def test_penalties_and_filters_that_do_not_fit():
