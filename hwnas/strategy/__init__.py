@@ -20,6 +20,9 @@ proxylessnas    one path for the weights, two for the architecture
 grad_reg_loss   ... the cost in its loss
 reference_cost  an expected cost beside its reference, in a unit for logarithms
 put_back        what an architecture step leaves as it was
+enas            a controller that learns by reinforcement which paths are good
+controller      ... its LSTM
+completion      ... masks: what the choices still to be made will cost at least
 derivation      from logits to the best architecture under hard budgets
 penalties       what an expected or a sampled cost adds to the loss
 filters         which architectures may be sampled and handed on
@@ -28,6 +31,7 @@ mixable         which spaces can be searched by adding up options
 
 from hwnas.strategy.certified import Certified, EstimateQuality
 from hwnas.strategy.darts import DARTS
+from hwnas.strategy.enas import ENAS
 from hwnas.strategy.evolution import RegularizedEvolution
 from hwnas.strategy.fbnet import FBNet
 from hwnas.strategy.filters import RangeProfilerFilter
@@ -40,6 +44,7 @@ from hwnas.strategy.random_search import Random
 
 __all__ = [
     "DARTS",
+    "ENAS",
     "Certified",
     "Derived",
     "EstimateQuality",

@@ -181,6 +181,10 @@ class BudgetMasks:
 
     With one budget a walk within the masks always ends within it, up to rounding and lower bounds (see `Completion`).
     With several, each can be kept but perhaps not all together; so whoever walks checks the end, and repairs it.
+
+    Attributes:
+        space: what may vary.
+        budgets: the hard limits.
     """
 
     def __init__(self, space: Space, budgets: Iterable[Budget], *, max_cells: int = MAX_CELLS) -> None:
@@ -192,7 +196,8 @@ class BudgetMasks:
             max_cells: see `Completion`.
         """
         self.space = space
-        self._compiled = [(Completion(budget.cost, max_cells=max_cells), budget.limit) for budget in budgets]
+        self.budgets = tuple(budgets)
+        self._compiled = [(Completion(budget.cost, max_cells=max_cells), budget.limit) for budget in self.budgets]
 
     def walk(self, num: int) -> MaskWalk:
         """`num` architectures of which nothing is decided yet."""
