@@ -128,12 +128,28 @@ def optimizer_state(optimizer: torch.optim.Optimizer, prefix: str = "optimizer")
 def load_optimizer_state(
     optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor], prefix: str = "optimizer"
 ) -> None:
-    """Put back what `optimizer_state` gave."""
-    parameters = _parameters(optimizer)
+    """Put back what `optimizer_state` gave; what the optimiser remembered before is forgotten.
+
+    Raises:
+        CheckpointError: a parameter that the optimiser does not have, or that has another shape.
+    """
+    parameters = {str(number): parameter for number, parameter in enumerate(_parameters(optimizer))}
+    kept: dict[Tensor, dict[str, Tensor]] = {}
     for name, tensor in state.items():
-        if name.startswith(f"{prefix}."):
-            number, key = name.removeprefix(f"{prefix}.").split("/")
-            optimizer.state[parameters[int(number)]][key] = tensor.clone()
+        if not name.startswith(f"{prefix}."):
+            continue
+        number, _, key = name.removeprefix(f"{prefix}.").partition("/")
+        own = parameters.get(number)
+        if own is None or tensor.shape not in (own.shape, ()):
+            here = "nothing" if own is None else str(tuple(own.shape))
+            raise CheckpointError(
+                f"The checkpoint does not fit the strategy's optimiser: {name} is {tuple(tensor.shape)} there and "
+                f"{here} here. Search with the options it was made with, or in another folder."
+            )
+        # Counters of steps stay where they are, as in `Optimizer.load_state_dict`.
+        kept.setdefault(own, {})[key] = tensor.clone() if tensor.dim() == 0 else tensor.to(own, copy=True)
+    optimizer.state.clear()
+    optimizer.state.update(kept)
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
