@@ -39,7 +39,7 @@ from hwnas.strategy.feasible import repair, require_feasible
 from hwnas.strategy.filters import Filter, accepted, check_filter, limits_of
 from hwnas.strategy.logits import load_optimizer_state, load_tensors, optimizer_state
 from hwnas.strategy.one_shot import Moment
-from hwnas.strategy.penalties import ExpectationProfilerPenalty, Penalty
+from hwnas.strategy.penalties import ExpectationProfilerPenalty, Penalty, SampleProfilerPenalty
 from hwnas.strategy.protocol import Derived
 from hwnas.strategy.put_back import put_back
 from hwnas.train import Recipe
@@ -78,7 +78,8 @@ class ENAS:
         controller: the policy.
 
     Raises:
-        ConfigError: an option out of range; a penalty on expected costs; a penalty or a filter of another space.
+        ConfigError: an option out of range; a penalty on expected costs or that favours costs; a penalty or a filter
+            of another space.
         InfeasibleError: no architecture keeps the budgets and the filter's range.
     """
 
@@ -119,25 +120,34 @@ class ENAS:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
+        whole = {
+            "lstm_size": lstm_size,
+            "lstm_num_layers": lstm_num_layers,
+            "num_samples": num_samples,
+            "steps_per_controller_step": steps_per_controller_step,
+            "num_derived_samples": num_derived_samples,
+        }
+        for name, value in whole.items():
+            _require(name, value, "a whole number of at least 1", isinstance(value, int) and value >= 1)
         _require("controller_learning_rate", controller_learning_rate, "above 0", controller_learning_rate > 0)
-        _require("lstm_size", lstm_size, "at least 1", lstm_size >= 1)
-        _require("lstm_num_layers", lstm_num_layers, "at least 1", lstm_num_layers >= 1)
         _require("tanh_constant", tanh_constant, "above 0, or None", tanh_constant is None or tanh_constant > 0)
         _require("temperature", temperature, "above 0, or None", temperature is None or temperature > 0)
         _require("entropy_weight", entropy_weight, "at least 0", entropy_weight >= 0)
         _require("skip_target", skip_target, "above 0 and below 1", 0 < skip_target < 1)
         _require("skip_weight", skip_weight, "at least 0", skip_weight >= 0)
         _require("baseline_decay", baseline_decay, "at least 0 and below 1", 0 <= baseline_decay < 1)
-        _require("num_samples", num_samples, "at least 1", num_samples >= 1)
-        _require("steps_per_controller_step", steps_per_controller_step, "at least 1", steps_per_controller_step >= 1)
         _require("num_warmup_epochs", num_warmup_epochs, "at least 0", num_warmup_epochs >= 0)
-        _require("num_derived_samples", num_derived_samples, "at least 1", num_derived_samples >= 1)
-        _require("scoring_share", scoring_share, "at least 0 and at most 1", 0 <= scoring_share <= 1)
+        _require("scoring_share", scoring_share, "at least 0 and below 1", 0 <= scoring_share < 1)
         _require("gradient_clip", gradient_clip, "above 0, or None", gradient_clip is None or gradient_clip > 0)
         if isinstance(penalty, ExpectationProfilerPenalty):
             raise ConfigError(
                 "The penalty of enas must be on sampled architectures: its controller has no probabilities by choice "
-                "from which a cost could be expected. Use SampleProfilerPenalty; its mean over the samples is that."
+                "from which a cost could be expected. Use SampleProfilerPenalty."
+            )
+        if isinstance(penalty, SampleProfilerPenalty) and penalty.scale > 0:
+            raise ConfigError(
+                "The `scale` of enas's penalty must not be above 0: it acts on a reward, which is maximised; got "
+                f"{penalty.scale:g}. Use {-penalty.scale:g}."
             )
         if penalty is not None:
             penalty.check(space.space, self.name)
@@ -175,11 +185,22 @@ class ENAS:
         self._num_scored = torch.zeros((), dtype=torch.int64)  # batches behind the totals
 
     def step(self, moment: Moment) -> Tensor:
-        """See `OneShot.step`: equation 1 with one path; then perhaps a step of the controller, or scores."""
+        """See `OneShot.step`: equation 1 with one path; then perhaps a step of the controller, or scores.
+
+        Raises:
+            ConfigError: warm-up and final scoring leave no step to the controller.
+            TrainingError: validation scores that are not finite.
+        """
+        end = (1.0 - self._scoring_share) * moment.num_epochs
+        if end <= self._num_warmup_epochs:
+            raise ConfigError(
+                f"`num_warmup_epochs` must be below {end:g}, the epochs of the search without the `scoring_share` at "
+                f"their end, for the controller to learn; got {self._num_warmup_epochs:g}."
+            )
         (path,) = self._accepted(self._draw(1, self._masks, moment.rng), self._masks, moment.rng)
         loss = moment.training_loss(path)
         moment.backward(loss)
-        if moment.epoch >= (1.0 - self._scoring_share) * moment.num_epochs:
+        if moment.epoch >= end:
             self._score_candidates(moment)
         elif moment.epoch >= self._num_warmup_epochs and (moment.step + 1) % self._steps_per_controller_step == 0:
             self._improve_controller(moment)

@@ -167,6 +167,10 @@ class SampleProfilerPenalty:
 
     It is a number: of use where the sample itself is what is learned from, as by REINFORCE. There is no gradient
     through the cost.
+
+    Attributes:
+        profiler: as given.
+        scale: as given, so that a strategy that maximises a reward can refuse one that would favour costs.
     """
 
     def __init__(
@@ -190,6 +194,7 @@ class SampleProfilerPenalty:
                 f"{type(profiler).__name__}."
             )
         self.profiler = profiler
+        self.scale = scale
         self._formula = _Formula(baseline, scale, nonlinear, aggregate)
 
     def __call__(
