@@ -184,9 +184,10 @@ def nasbench201(
             f"resolution must be a multiple of {2 ** (len(widths) - 1)}, since {len(widths) - 1} residual blocks halve "
             f"it; got {resolution}"
         )
-    if not operations or not set(operations) <= set(_OPERATIONS):
-        known = ", ".join(_OPERATIONS)
-        raise SpaceError(f"operations must be at least one of {known}; got {', '.join(operations) or 'none at all'}")
+    if not operations or not set(operations) <= set(_OPERATIONS) or len(set(operations)) < len(operations):
+        raise SpaceError(
+            f"operations must be different ones of {', '.join(_OPERATIONS)}, at least one; got {list(operations)}"
+        )
 
     stem = nn.Sequential(nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]))
     layers: list[nn.Module] = []
