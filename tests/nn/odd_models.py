@@ -22,6 +22,7 @@ from hwnas.nn import (
     InputChoice,
     Inputs,
     LayerChoice,
+    Node,
     Repeat,
 )
 from hwnas.space import Choice
@@ -236,6 +237,28 @@ class _Cells(nn.Module):
         return self.loose(last)
 
 
+class _Nodes(nn.Module):
+    """Two cells that are alike, of nodes that sum two of their edges; one of the edges has no choice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 1)
+        self.cells = nn.ModuleList(nn.ModuleList(self.node(num) for num in (2, 3)) for _ in range(2))
+
+    def node(self, num: int) -> Node:
+        edges = [LayerChoice(_candidates(num, i), label=f"op_{num}_{i}") for i in range(num - 1)]
+        return Node([*edges, nn.Sequential(nn.Tanh(), nn.Conv2d(4, 4, 1))], 2, label=f"inputs_{num}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = last = self.stem(x)
+        for nodes in self.cells:
+            states = [before, last]
+            for node in nodes:
+                states.append(node(states))
+            before, last = last, states[2] - states[3]
+        return last
+
+
 ODD_MODELS: dict[str, Callable[[], Model]] = {
     "residual_functional": lambda: (_ResidualFunctional(), torch.randn(2, 3, 8, 8)),
     "two_inputs": lambda: (_TwoInputs(), (torch.randn(3, 3, 4, 4), torch.randn(3, 6))),
@@ -250,6 +273,7 @@ ODD_MODELS: dict[str, Callable[[], Model]] = {
         _KeywordsAndTwice(),
         {"tokens": torch.randint(10, (2, 5)), "scale": torch.rand(2, 5, 8)},
     ),
+    "nodes": lambda: (_Nodes(), torch.randn(2, 3, 6, 6)),
     "cells": lambda: (_Cells(), torch.randn(2, 3, 6, 6)),
 }
 """By name: a factory of (module, example inputs), with random weights and inputs."""

@@ -54,6 +54,7 @@ def test_sizes_of_the_odd_models() -> None:
         "shared_widths": 3 * 2 * 2 * 2,
         "nested": sum((1 + 1 + 2 + 4) ** depth for depth in (1, 2, 3)) * 2,
         "keywords_and_twice": 4,
+        "nodes": 3 * (3 * 3 + 3 + 3),
         "cells": (3**4 * 2**2 * 3**2) * (2**3 * 2 * 3),
     }
     found = {name: ModelSpace(*factory()).space.size for name, factory in ODD_MODELS.items()}

@@ -26,7 +26,7 @@ from .odd_models import ODD_MODELS
 
 MIXABLE = [
     "residual_functional", "two_inputs", "shared_label", "attention", "fourier", "data_dependent", "nested",
-    "keywords_and_twice",
+    "keywords_and_twice", "nodes",
 ]  # fmt: skip
 
 
