@@ -3,7 +3,8 @@
 The pass runs shadows (`shadow.py`) of the modules on meta tensors. Three kinds of modules are told apart:
 
 - a module with choices runs every possible combination of its options, each under its guard, and merges what comes out:
-  equal shapes into one tensor, different shapes into a `Variant` (`variants.py`);
+  equal shapes into one tensor, different shapes into a `Variant` (`variants.py`); but a block of a `Repeat` and an edge
+  of a `Node` run once, under all the options that have them;
 - a module that has such modules below it runs as it is; where it asks for something that differs between options, it
   runs once for each case;
 - any other module, at the top of its kind, is a *block*: it runs once for each shape of its inputs, and equal blocks on
