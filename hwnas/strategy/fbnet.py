@@ -34,7 +34,7 @@ from hwnas.strategy.filters import Filter, check_filter, limits_of
 from hwnas.strategy.logits import Logits, load_optimizer_state, optimizer_state, paths
 from hwnas.strategy.mixable import require_mixable
 from hwnas.strategy.one_shot import Moment
-from hwnas.strategy.penalties import Penalty, SampleProfilerPenalty
+from hwnas.strategy.penalties import Penalty
 from hwnas.strategy.protocol import Derived
 from hwnas.strategy.put_back import put_back
 from hwnas.strategy.reference_cost import ReferenceCost
@@ -94,6 +94,7 @@ class FBNet:
     recipe: ClassVar[Recipe] = Recipe(
         epochs=300, batch_size=192, learning_rate=0.1, weight_decay=1e-4, label_smoothing=0.0, gradient_clip=None
     )
+    trains_weights: bool = True
 
     def __init__(
         self,
@@ -131,10 +132,6 @@ class FBNet:
         if published_loss and reference is not None:
             raise ConfigError(f"The published loss has no `reference`; got {reference!r}. Leave it out.")
         require_mixable(space, self.name)
-        if isinstance(penalty, SampleProfilerPenalty):
-            raise ConfigError(
-                "fbnet samples no architecture that a SampleProfilerPenalty could see; use ExpectationProfilerPenalty."
-            )
         if penalty is not None:
             penalty.check(space.space, self.name)
         check_filter(filter, space.space, self.name)
@@ -154,7 +151,8 @@ class FBNet:
         self._cost: ReferenceCost | None = None
         if profiler is not None:
             self._cost = ReferenceCost(profiler, reference, option="reference", space=space.space, strategy=self.name)
-            self.loss(torch.ones((), dtype=torch.float64), self.logits.probabilities())  # refuses at once
+        # What the cost or the penalty refuses is refused before anything has run.
+        self.loss(torch.ones((), dtype=torch.float64), self.logits.probabilities())
 
     def step(self, moment: Moment) -> Tensor:
         """See `OneShot.step`: the architecture on one batch, then the weights on another, each with a mask of its own.

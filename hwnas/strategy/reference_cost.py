@@ -111,7 +111,7 @@ class ReferenceCost:
         if not magnitude > 1:
             least = format_quantity(1 / (self._millions or 1.0), self.cost.unit)
             raise ConfigError(
-                f"{what} must be above {least} for its logarithm to be over 0; it is {self._shown(float(cost))}. "
+                f"{what} must be above {least} for its logarithm to be over 0; it is {self._shown(cost.item())}. "
                 f"Use {instead}."
             )
         return magnitude.log()
