@@ -20,7 +20,7 @@ def read_architecture(space: ModelSpace, argument: str) -> Architecture:
 
     Args:
         space: what it must be an architecture of.
-        argument: an architecture string, recognised by its leading bracket; or the path of a JSON file, which holds
+        argument: an architecture string, recognised by its leading `[` or `|`; or the path of a JSON file, which holds
             the architecture or, as a run's `result.json` does, has it under "architecture".
 
     Raises:
@@ -30,7 +30,7 @@ def read_architecture(space: ModelSpace, argument: str) -> Architecture:
     from hwnas.nn.families import from_string
     from hwnas.space import Architecture
 
-    if argument.lstrip().startswith("["):
+    if argument.lstrip().startswith(("[", "|")):
         return from_string(space, argument)
     try:
         content = json.loads(Path(argument).read_text(encoding="utf-8"))

@@ -20,6 +20,12 @@ def test_a_string_and_both_kinds_of_files(tmp_path: pathlib.Path) -> None:
     assert read_architecture(SPACE, str(tmp_path / "result.json")) == ARCHITECTURE
 
 
+def test_a_string_of_another_family() -> None:
+    space = family("nasbench201_8")
+    string = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
+    assert to_string(space, read_architecture(space, string)) == string
+
+
 def test_what_is_no_architecture(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ArchitectureError, match=r"none\.json' cannot be read: No such file or directory\. Give a JSON"):
         read_architecture(SPACE, str(tmp_path / "none.json"))

@@ -11,6 +11,7 @@ darts                  DARTS's space of cells; darts_operations in them, darts_g
                        darts_auxiliary: the second classifier of their final training
 stages                 what proxylessnas and fbnet22 share: stages of searched blocks
 published              a published network as data
+strings                architecture strings, of the spaces that have some
 architecture_string    timm's notation for such networks: parse, format, build
 """
 
@@ -18,13 +19,14 @@ from hwnas.nn.families.darts import DartsNetwork, darts
 from hwnas.nn.families.darts_auxiliary import WithAuxiliaryHead
 from hwnas.nn.families.darts_genotype import DARTS_NETWORKS, from_genotype
 from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
-from hwnas.nn.families.mobilenet_v3 import MobileNetV3Space, from_string, mobilenet_v3, to_string
+from hwnas.nn.families.mobilenet_v3 import MobileNetV3Space, mobilenet_v3
 from hwnas.nn.families.nasbench201 import NASBench201Space, nasbench201
 from hwnas.nn.families.proxylessnas import PROXYLESSNAS_NETWORKS, proxylessnas
 from hwnas.nn.families.published import PublishedNetwork
 from hwnas.nn.families.ready import FAMILIES, Family
 from hwnas.nn.families.registry import family, load_space
 from hwnas.nn.families.shufflenet_v2 import SHUFFLENET_V2_NETWORKS, shufflenet_v2
+from hwnas.nn.families.strings import HasStrings, from_string, to_string
 
 __all__ = [
     "DARTS_NETWORKS",
@@ -34,6 +36,7 @@ __all__ = [
     "SHUFFLENET_V2_NETWORKS",
     "DartsNetwork",
     "Family",
+    "HasStrings",
     "MobileNetV3Space",
     "NASBench201Space",
     "PublishedNetwork",

@@ -33,7 +33,7 @@ from hwnas.nn.model_space import ModelSpace
 from hwnas.nn.repeat import Repeat
 from hwnas.space import Architecture, Choice, Option
 
-__all__ = ["MobileNetV3Space", "from_string", "mobilenet_v3", "to_string"]
+__all__ = ["MobileNetV3Space", "mobilenet_v3"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,26 +113,6 @@ class MobileNetV3Space(ModelSpace):
                     )
                 architecture[_block_name(s, b)] = names[0]
         return self.space.validate(architecture)
-
-
-def to_string(space: ModelSpace, architecture: Mapping[str, Option]) -> str:
-    """The architecture string of one network of a `mobilenet_v3` space.
-
-    Raises:
-        SpaceError: a space without architecture strings.
-        ArchitectureError: an architecture that the space does not allow.
-    """
-    return _with_strings(space).to_string(architecture)
-
-
-def from_string(space: ModelSpace, string: str) -> Architecture:
-    """The architecture of a `mobilenet_v3` space that an architecture string describes.
-
-    Raises:
-        SpaceError: a space without architecture strings.
-        ArchitectureError: a wrong string, or a network outside the space.
-    """
-    return _with_strings(space).from_string(string)
 
 
 def mobilenet_v3(
@@ -250,14 +230,6 @@ def _elastic(block: InvertedResidual, name: str, variants: Sequence[_Variant]) -
         )
     elastic.block = block
     return elastic
-
-
-def _with_strings(space: ModelSpace) -> MobileNetV3Space:
-    if not isinstance(space, MobileNetV3Space):
-        raise SpaceError(
-            "only the spaces of mobilenet_v3 have architecture strings; give this one's architecture as JSON"
-        )
-    return space
 
 
 def _depth_name(stage: int) -> str:

@@ -38,7 +38,7 @@ __all__ = ["NASBench201Space", "nasbench201"]
 _NUM_NODES = 4
 
 _EDGES = tuple((node, source) for node in range(1, _NUM_NODES) for source in range(node))
-"""From which node to which: (1, 0), (2, 0), (2, 1), ..., in the order of architecture strings."""
+"""Where every edge leads to and where it comes from: (1, 0), (2, 0), (2, 1), ..., in the order of the strings."""
 
 
 class NASBench201Space(ModelSpace):

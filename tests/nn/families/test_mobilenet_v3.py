@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hwnas.errors import ArchitectureError, SpaceError
-from hwnas.nn import LayerChoice, ModelSpace
+from hwnas.nn import ModelSpace
 from hwnas.nn.families import MobileNetV3Space, from_string, mobilenet_v3, to_string
 from hwnas.nn.families.architecture_string import build
 from hwnas.space import Architecture, Option
@@ -167,14 +167,6 @@ def test_a_network_outside_the_space_is_refused(tiny: MobileNetV3Space, old: str
     assert old in string
     with pytest.raises(ArchitectureError, match=message):
         from_string(tiny, string.replace(old, new))
-
-
-def test_only_this_family_has_strings() -> None:
-    other = ModelSpace(nn.Sequential(LayerChoice([nn.Identity(), nn.ReLU()])), torch.zeros(1, 1))
-    with pytest.raises(SpaceError, match="only the spaces of mobilenet_v3 have architecture strings"):
-        from_string(other, PUBLISHED[0].string)
-    with pytest.raises(SpaceError, match="only the spaces of mobilenet_v3 have architecture strings"):
-        to_string(other, {})
 
 
 @pytest.mark.parametrize(
