@@ -54,6 +54,7 @@ from hwnas.strategy.mixable import require_mixable
 from hwnas.strategy.one_shot import Moment
 from hwnas.strategy.penalties import Penalty, SampleProfilerPenalty
 from hwnas.strategy.protocol import Derived
+from hwnas.strategy.put_back import put_back
 from hwnas.train import Recipe
 
 __all__ = ["HardCoReNAS"]
@@ -113,10 +114,11 @@ class HardCoReNAS:
         if penalty is not None:
             penalty.check(space.space, self.name)
         _check_filter(filter, space.space)
+        self._supernet = space
         self._space = space.space
         self._step_size = step_size
         self._momentum = momentum
-        self._train_weights = train_weights
+        self.trains_weights = train_weights
         self._num_warmup_epochs = num_warmup_epochs
         self._argmax = argmax
         self._penalty = penalty
@@ -134,7 +136,7 @@ class HardCoReNAS:
         """
         warming_up = moment.epoch < self._num_warmup_epochs
         reported = None if warming_up else self._search(moment)
-        if reported is None or self._train_weights:
+        if reported is None or self.trains_weights:
             codes = self._uniform.sample_codes(moment.batch_size, moment.rng)
             loss = moment.training_loss(_paths(self._space, codes, moment.device))
             moment.backward(loss)
@@ -196,7 +198,7 @@ class HardCoReNAS:
         codes = proposal.sample_codes(moment.batch_size, moment.rng)
         ratios = {name: np.append(p / proposal[name], 1.0) for name, p in self._point.items()}  # inactive: 1
         ratios_BC = np.stack([ratios[name][codes[:, i]] for i, name in enumerate(self._space.names)], axis=1)
-        with torch.no_grad():
+        with put_back(self._supernet.buffers()), torch.no_grad():  # statistics are of training images alone
             losses = moment.validation_losses(_paths(self._space, codes, moment.device)).double().cpu()
 
         probabilities = {name: torch.from_numpy(p).clone().requires_grad_() for name, p in self._point.items()}
@@ -223,8 +225,12 @@ class HardCoReNAS:
             return losses
         if not isinstance(self._penalty, SampleProfilerPenalty):
             return self._penalty(losses, probabilities=probabilities, architecture=None)
-        pairs = zip(losses, self._space.decode(codes), strict=True)
-        return torch.stack([self._penalty(loss, probabilities=probabilities, architecture=a) for loss, a in pairs])
+        values = torch.empty_like(losses)
+        different, which = np.unique(codes, axis=0, return_inverse=True)
+        for number, architecture in enumerate(self._space.decode(different)):
+            own = torch.from_numpy(which.ravel() == number)
+            values[own] = self._penalty(losses[own], probabilities=probabilities, architecture=architecture)
+        return values
 
     def _published(self, budgets: Sequence[Budget]) -> Derived:
         """The vertex most like the point, block by block: at most one fractional choice a budget; then argmax."""

@@ -10,7 +10,7 @@ from hwnas.errors import CheckpointError, ConfigError, InfeasibleError, Strategy
 from hwnas.nn import LayerChoice, ModelSpace
 from hwnas.space import Distribution
 from hwnas.strategy import ExpectationProfilerPenalty, HardCoReNAS, RangeProfilerFilter, SampleProfilerPenalty
-from tests.strategy.one_shot_loop import moments, planted_space, run
+from hwnas.testing.planted_search import moments, planted_space, run
 from tests.strategy.planted import budget_at, planted_space as abstract_space, random_table
 
 
@@ -58,16 +58,17 @@ def derivative(function, point, name, option):
     return (sides[0] - sides[1]) / 0.02
 
 
-@pytest.mark.parametrize("penalty", [None, "expectation add", "expectation mul", "sample"])
-def test_the_gradient_is_unbiased(penalty):
-    """Against the expected loss by enumeration of all 351 networks, at a point with options of probability 0.
+@pytest.mark.parametrize(
+    ("penalty", "with_depth"),
+    [(None, False), (None, True), ("expectation add", True), ("expectation mul", False), ("sample", False)],
+)
+def test_the_gradient_is_unbiased(penalty, with_depth):
+    """Against the expected loss by enumeration of all 9 or 351 networks, at a point with options of probability 0.
 
-    The mean of many estimates is within 4.5 of its standard errors, of which none is over a tenth of the largest slope.
+    The mean of many estimates is within 4.5 of its standard errors, and these are small beside the largest slope.
     """
-    space = planted_space(with_depth=True)
-    with torch.no_grad():  # weights under which the options differ
-        for parameter in space.parameters():
-            parameter.mul_(2.0)
+    space = planted_space(with_depth=with_depth)
+    run(HardCoReNAS(space, train_weights=True), space, num_steps=100)  # then an option is worth what others make of it
     cost = random_table(space.space, 3, positive=True)
     made = {
         None: None,
@@ -77,12 +78,12 @@ def test_the_gradient_is_unbiased(penalty):
     }[penalty]
     strategy = HardCoReNAS(space, momentum=0.0, penalty=made)
     rng = np.random.default_rng(1)
-    point = random_point(space, rng)
-    point[space.space.names[0]] = np.array([0.0, 0.4, 0.6])
+    point = random_point(space, rng, concentration=0.5)
+    point[space.space.names[0]] = np.array([0.0, 0.9, 0.1])
     moment = one_moment(space, batch_size=256)
 
     sums = {name: [np.zeros(len(values)), np.zeros(len(values)), 0] for name, values in point.items()}
-    for draw in range(160):
+    for draw in range(120 if with_depth else 240):
         put(strategy, point)
         strategy.step(dataclasses.replace(moment, rng=np.random.default_rng([7, draw])))
         for name, entry in sums.items():
@@ -117,7 +118,7 @@ def test_the_gradient_is_unbiased(penalty):
         assert (abs(mean - wanted) < 4.5 * error).all(), name
         slopes += wanted
         errors += list(error)
-    assert np.median(errors) < 0.1 * max(map(abs, slopes))
+    assert np.median(errors) < 0.05 * max(map(abs, slopes))
 
 
 def test_every_point_keeps_every_budget_in_expectation():
