@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from hwnas.space import INACTIVE, Choice, Space
 from hwnas.strategy.completion import BudgetMasks
 
-__all__ = ["Controller", "Samples"]
+__all__ = ["Controller", "Samples", "controller_loss"]
 
 _START = 0.1  # weights start uniform in [-0.1, 0.1]
 
@@ -159,6 +159,20 @@ class Controller(nn.Module):
             return logits.new_zeros(len(logits))
         logs = torch.log_softmax(logits, dim=1)
         return (logs.exp() * (logs - log_target)).sum(dim=1)
+
+
+def controller_loss(samples: Samples, rewards: Tensor, *, baseline: Tensor, skip_weight: float) -> Tensor:
+    """What the controller minimises: the mean of -(log p)(R - b) + skip_weight * KL over the samples.
+
+    Its gradient is that of REINFORCE (section 2.2): an unbiased estimate of minus the gradient of the expected reward.
+
+    Args:
+        samples: N of them.
+        rewards: R, shape (N,), without gradient.
+        baseline: b, a scalar without gradient.
+        skip_weight: of the divergence of yes/no choices.
+    """
+    return (-samples.log_probabilities * (rewards - baseline) + skip_weight * samples.divergences).mean()
 
 
 def _log_target(choice: Choice, skip_target: float) -> Tensor | None:

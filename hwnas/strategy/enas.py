@@ -34,7 +34,7 @@ from hwnas.errors import ConfigError, TrainingError
 from hwnas.nn import ModelSpace
 from hwnas.space import Architecture, Distribution
 from hwnas.strategy.completion import BudgetMasks
-from hwnas.strategy.controller import Controller, Samples
+from hwnas.strategy.controller import Controller, Samples, controller_loss
 from hwnas.strategy.feasible import repair, require_feasible
 from hwnas.strategy.filters import Filter, accepted, check_filter, limits_of
 from hwnas.strategy.logits import load_optimizer_state, load_tensors, optimizer_state
@@ -44,7 +44,7 @@ from hwnas.strategy.protocol import Derived
 from hwnas.strategy.put_back import put_back
 from hwnas.train import Recipe
 
-__all__ = ["ENAS", "controller_loss"]
+__all__ = ["ENAS"]
 
 _NUM_COUNTED = 256  # samples behind `distribution`: a frequency is then off by 0.03 at most, as a standard error
 
@@ -315,18 +315,6 @@ class ENAS:
             path if filter is None or filter(path) else accepted(draw, filter, space=space, budgets=masks.budgets)
             for path in (repair(space, path, masks.budgets) for path in space.decode(samples.codes))
         ]
-
-
-def controller_loss(samples: Samples, rewards: Tensor, *, baseline: Tensor, skip_weight: float) -> Tensor:
-    """What the controller minimises: the mean of -(log p)(R - b) + skip_weight * KL over the samples.
-
-    Args:
-        samples: N of them.
-        rewards: R, shape (N,), without gradient.
-        baseline: b, a scalar without gradient.
-        skip_weight: of the divergence of yes/no choices.
-    """
-    return (-samples.log_probabilities * (rewards - baseline) + skip_weight * samples.divergences).mean()
 
 
 def _require(name: str, value: object, rule: str, holds: bool) -> None:
