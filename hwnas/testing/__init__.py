@@ -1,6 +1,8 @@
 """For those who extend hwnas: fakes that keep a protocol, and contract suites that check one (these need pytest).
 
 fake_runtime       a runtime with known latencies, noise and drift, on a clock of its own
+one_shot_contract  what every one-shot strategy must do
+planted_search     a task that one option of every choice makes learnable, and a driver of one-shot strategies
 runtime_contract   what every runtime must do
 """
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from hwnas.cost import CostTable
 from hwnas.nn import InputChoice, LayerChoice, ModelSpace, Repeat, Selection
 from hwnas.strategy.one_shot import Moment
-from tests.strategy.one_shot_loop import moments, planted_space
+from hwnas.testing.planted_search import moments, planted_space
 
 __all__ = ["Table", "expected_by_enumeration", "mixed_space", "moment_of", "softmax"]
 

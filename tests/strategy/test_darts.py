@@ -19,7 +19,7 @@ from hwnas.strategy import DARTS, ExpectationProfilerPenalty, RangeProfilerFilte
 from hwnas.strategy.darts import unrolled_gradient
 from hwnas.strategy.logits import Logits, paths
 from hwnas.strategy.one_shot import Moment
-from tests.strategy.one_shot_loop import moments, planted_space, run
+from hwnas.testing.planted_search import moments, planted_space, run
 
 OPTIONS = ("linear", "tanh", "skip")
 

@@ -14,8 +14,8 @@ from hwnas.errors import CheckpointError, ConfigError, InfeasibleError, Strategy
 from hwnas.nn import ElasticLinear, ModelSpace, Paths, Selection
 from hwnas.profiler import FlopsProfiler
 from hwnas.strategy import ExpectationProfilerPenalty, FBNet, OneShot, RangeProfilerFilter, SampleProfilerPenalty
+from hwnas.testing.planted_search import moments, planted_space, run
 from tests.strategy.mixed_space import Table, expected_by_enumeration, mixed_space, moment_of, softmax
-from tests.strategy.one_shot_loop import moments, planted_space, run
 
 SEED = 5
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hwnas.errors import StrategyError
 from hwnas.nn import Cell, ElasticConv2d, InputChoice, LayerChoice, ModelSpace, Repeat
 from hwnas.strategy.mixable import require_mixable
-from tests.strategy.one_shot_loop import planted_space
+from hwnas.testing.planted_search import planted_space
 
 IMAGES = torch.zeros(2, 3, 8, 8)
 
