@@ -51,6 +51,8 @@ def training_step(setting: Setting, *, bare: bool) -> Measure:
         mean=lambda value: value,
         optimizer=optimizer,
         device=torch.device("cpu"),
+        placed=lambda batch: batch,
+        unwrapped=space,
         process=(0, 1),
     )
 

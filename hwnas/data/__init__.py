@@ -16,7 +16,7 @@ from hwnas.data.augment import ShiftFlip
 from hwnas.data.load import DataName, digits, fashion_mnist, image_folder, load_data
 from hwnas.data.part import Augmentation, Batch, DatasetPart, Indices, Normalisation, Part, TensorPart
 from hwnas.data.splits import Splits, split
-from hwnas.data.stream import Request, stream
+from hwnas.data.stream import Request, nth_batch, stream
 from hwnas.data.task import CLASSIFICATION, REGRESSION, Task, landmarks
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "image_folder",
     "landmarks",
     "load_data",
+    "nth_batch",
     "split",
     "stream",
 ]

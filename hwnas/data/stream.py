@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from hwnas.data.part import Batch, DatasetPart, Indices, Part
 
-__all__ = ["Request", "stream"]
+__all__ = ["Request", "nth_batch", "stream"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,23 @@ class Request:
 
     indices: Indices
     seed: tuple[int, ...] | None = None
+
+
+def nth_batch(num: int, batch_size: int, number: int, *, seed: tuple[int, ...]) -> Indices:
+    """Batch `number` of an endless series over `num` images, which goes through them in another order each time.
+
+    An incomplete batch at the end of a pass is left out.
+
+    Args:
+        num: of the images.
+        batch_size: at most `num`.
+        number: from 0.
+        seed: of the orders.
+    """
+    per_pass = num // batch_size
+    order = np.random.default_rng([*seed, number // per_pass]).permutation(num)
+    place = number % per_pass * batch_size
+    return order[place : place + batch_size]
 
 
 def stream(part: Part, requests: Iterable[Request]) -> Iterator[Batch]:

@@ -2,6 +2,7 @@
 
 search         the main job: table, feasibility, supernet, a study for every set of budgets
 study          one set of budgets: trials, the chosen network, its rivals, the result
+one_shot       the driver of strategies that take steps
 trials         ask, evaluate, write, tell; resume by replay
 scoring        an architecture's score, in this process
 settle         derive, export, measure; tighten while a budget is broken

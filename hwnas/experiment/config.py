@@ -31,6 +31,7 @@ from hwnas.cost import parse_budget
 from hwnas.data import DataName
 from hwnas.errors import ConfigError, HwnasError
 from hwnas.experiment.search import DEFAULT_FINE_TUNE, DEFAULT_SHORT
+from hwnas.experiment.strategies import search_recipe
 from hwnas.experiment.study import Rivals
 from hwnas.train import Recipe
 
@@ -92,7 +93,8 @@ class SearchConfig:
         seed: of all randomness.
         data: see `DataConfig`.
         device: see `DeviceConfig`.
-        train: how the supernet is trained.
+        train: how the supernet is trained, for strategies that do not train it themselves.
+        search: how a one-shot strategy takes its steps; keys that are not given are as in its paper.
         fine_tune: how the network that was found is trained further.
         short: how the finalists are trained before they are compared.
         rivals: what simple searches find is "score"d with the supernet's weights, also "train"ed, or left out ("none").
@@ -108,6 +110,7 @@ class SearchConfig:
     data: DataConfig = DataConfig()
     device: DeviceConfig = DeviceConfig()
     train: Recipe = _DEFAULT_TRAIN
+    search: Recipe | None = None
     fine_tune: Recipe = DEFAULT_FINE_TUNE
     short: Recipe = DEFAULT_SHORT
     rivals: Rivals = "score"
@@ -117,6 +120,11 @@ class SearchConfig:
             raise ConfigError(f"`seed` must be at least 0; got {self.seed}.")
         for budget in self.budgets:
             parse_budget(budget)
+        if self.search is not None and search_recipe(self.strategy) is None:
+            raise ConfigError(
+                f"The strategy {self.strategy!r} takes no steps, so [search] has no use; it searches a supernet, which is "
+                "trained as [train] says."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as a JSON object, defaults included."""
@@ -160,7 +168,10 @@ def _filled(record: type[_Record], default: _Record | None, table: Mapping[str, 
     values: dict[str, Any] = {}
     for name, value in table.items():
         key, hint = f"{prefix}{name}", hints[name]
-        if not dataclasses.is_dataclass(hint):
+        if name == "search" and isinstance(value, Mapping):  # the strategy's own recipe where keys are left out
+            own = search_recipe(table.get("strategy", "certified")) or _DEFAULT_TRAIN
+            values[name] = _filled(Recipe, own, value, prefix=f"{key}.")
+        elif not dataclasses.is_dataclass(hint):
             values[name] = _typed(hint, value, key=key)
         elif not isinstance(value, Mapping):
             raise ConfigError(f"`{key}` must be a table, written [{key}]; got {value!r}.")

@@ -46,6 +46,7 @@ def search_configured(
         strategy=config.strategy,
         strategy_options=config.strategy_options,
         recipe=config.train,
+        search=config.search,
         fine_tune=config.fine_tune,
         short=config.short,
         supernet=config.supernet,

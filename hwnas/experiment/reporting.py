@@ -21,13 +21,13 @@ from hwnas.report import (
 )
 from hwnas.solve import pareto_front
 from hwnas.space import Architecture
-from hwnas.strategy import Certified, Strategy
+from hwnas.strategy import Certified, OneShot, Strategy
 from hwnas.trace import Guard
 
 __all__ = ["write_evidence"]
 
 
-def write_evidence(study: Study, strategy: Strategy, result: SearchResult, *, title: str) -> None:
+def write_evidence(study: Study, result: SearchResult, *, title: str) -> None:
     """Write `front.csv` and `report.html` into the result's folder.
 
     The horizontal axis is the latency of the budget, or where there is none the MACs.
@@ -37,7 +37,7 @@ def write_evidence(study: Study, strategy: Strategy, result: SearchResult, *, ti
     name = "macs" if latency is None else "latency"
     cost = study.profilers["macs"].cost if latency is None else latency
     assert isinstance(cost, CostTable)  # both are sums
-    front = _front(strategy, cost)
+    front = _front(study.strategy, cost)
     write_front_csv(front, result.directory / "front.csv", cost_column="latency_ms" if name == "latency" else name)
     data = ReportData(
         title=title or f"A network for {', '.join(map(str, study.budgets)) or 'no budget'}",
@@ -88,7 +88,7 @@ def write_evidence(study: Study, strategy: Strategy, result: SearchResult, *, ti
     write_report(data, result.directory / "report.html")
 
 
-def _front(strategy: Strategy, cost: CostTable) -> tuple[FrontPoint, ...]:
+def _front(strategy: Strategy | OneShot, cost: CostTable) -> tuple[FrontPoint, ...]:
     """The exact front under the strategy's utility; nothing for strategies without one."""
     if not isinstance(strategy, Certified):
         return ()

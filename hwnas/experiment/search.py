@@ -10,6 +10,8 @@ their own stores, trainings by their checkpoints, measured candidates as facts o
 
 from __future__ import annotations
 
+import copy
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,11 +27,19 @@ from hwnas.experiment.phases import Advance, Phases, ignore, training_steps
 from hwnas.experiment.reporting import write_evidence
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.run_directory import open_run
-from hwnas.experiment.strategies import StrategyFactory, split_options
+from hwnas.experiment.strategies import (
+    StrategyFactory,
+    is_one_shot,
+    make_strategy,
+    needs_latency,
+    search_recipe,
+    split_options,
+)
 from hwnas.experiment.study import Rivals, Study
 from hwnas.experiment.supernet import train_whole_space
 from hwnas.measurement import Fingerprint
 from hwnas.nn import ModelSpace
+from hwnas.strategy import OneShot
 from hwnas.strategy.feasible import require_feasible
 from hwnas.train import Recipe, check_inputs, load_supernet
 
@@ -76,6 +86,7 @@ def search_each(
     strategy: str | StrategyFactory = "certified",
     strategy_options: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
+    search: Recipe | None = None,
     fine_tune: Recipe | None = None,
     short: Recipe | None = None,
     supernet: str | Path | None = None,
@@ -102,9 +113,11 @@ def search_each(
             is in the run's folder.
         repeats: rounds in which every block is visited.
         calibrate: whole networks that are measured to calibrate the sum of blocks.
-        strategy: "certified", "evolution", "random", or `factory(space, budgets, seed=..., **strategy_options)`.
-        strategy_options: the strategy's own options, and "max_trials".
-        recipe: how the supernet is trained.
+        strategy: one of `STRATEGIES`, "certified" or "darts" for example, or
+            `factory(space, budgets, seed=..., **strategy_options)`.
+        strategy_options: the strategy's own options; of those that ask for evaluations also "max_trials".
+        recipe: how the supernet is trained before a search that does not train weights itself.
+        search: how a one-shot strategy takes its steps; its paper's recipe if not given.
         fine_tune: how the chosen network is trained further.
         short: how finalists are trained before they are compared.
         supernet: the folder of a trained supernet; without it one is trained in the run's folder.
@@ -122,19 +135,23 @@ def search_each(
         RunDirectoryError: the folder holds another run, or one in progress.
         BadInputError: any other wrong argument, with the remedy.
     """
-    split_options(strategy, strategy_options or {})
+    options = dict(strategy_options or {})
+    _, max_trials = split_options(strategy, options)
     check_inputs(space, data)
     requests = [parse_budget(b) if isinstance(b, str) else b for b in budgets]
     recipe = recipe or Recipe()
+    search = search or search_recipe(strategy) or recipe
     folder = Path(tempfile.mkdtemp(prefix="hwnas-")) if directory is None else Path(directory)
     identity = {
         "space": space.space.uid,
         "budgets": sorted(str(request) for request in requests),
         "strategy": strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "custom"),
-        "strategy_options": dict(strategy_options or {}),
+        "strategy_options": json.loads(json.dumps(options, default=_name)),
         "data": data.hashes,
+        "task": data.task.name,
         "train": None if supernet else recipe.to_json(),
         "supernet": str(supernet) if supernet else None,
+        "search": search.to_json() if is_one_shot(strategy) else None,
         "fine_tune": (fine_tune or DEFAULT_FINE_TUNE).to_json(),
         "short": (short or DEFAULT_SHORT).to_json(),
         "rivals": rivals,
@@ -142,7 +159,7 @@ def search_each(
     } | dict(configuration or {})
     with open_run(folder, identity) as store:
         phases = Phases(store, progress)
-        connected = _device(device, requests, table, folder)
+        connected = _device(device, requests, table, folder, always=needs_latency(options))
 
         def latency_table() -> LatencyTable:
             if connected is None:
@@ -161,9 +178,20 @@ def search_each(
         sets = budget_sets([b if isinstance(b, Budget) else resolve(b, profilers) for b in requests]) or [()]
         for budget_set in sets:
             require_feasible(space.space, budget_set)
-        _train(space, data, recipe, supernet, folder, phases, seed)
+        strategies = [
+            make_strategy(strategy, space, budget_set, profilers=profilers, seed=seed, options=options)
+            for budget_set in sets
+        ]
+        in_steps = all(isinstance(made, OneShot) and made.trains_weights for made in strategies)
+        if supernet is not None:
+            load_supernet(space, supernet)
+        elif not in_steps:
+            _train(space, data, recipe, folder, phases, seed)
+        weights = copy.deepcopy(space.state_dict()) if in_steps and len(sets) > 1 else None
         results = []
-        for budget_set in sets:
+        for budget_set, made in zip(sets, strategies, strict=True):
+            if weights is not None:
+                space.load_state_dict(weights)  # every search begins with the same
             study = Study(
                 space=space,
                 data=data,
@@ -174,27 +202,39 @@ def search_each(
                 phases=phases,
                 directory=folder if len(sets) == 1 else folder / slug(budget_set),
                 name=slug(budget_set),
-                strategy=strategy,
-                strategy_options=dict(strategy_options or {}),
+                strategy=made,
+                max_trials=max_trials,
+                search=search,
+                settings={"options": identity["strategy_options"], "supernet": identity["supernet"]},
                 fine_tune=fine_tune or DEFAULT_FINE_TUNE,
                 short=short or DEFAULT_SHORT,
                 rivals=rivals,
                 seed=seed,
                 space_name=space_name or type(space.module).__name__,
             )
-            result, strategy_then = study.run()
+            result = study.run()
             with phases("report", study=study.name):
-                write_evidence(study, strategy_then, result, title=title)
+                write_evidence(study, result, title=title)
             results.append(result)
     return results
 
 
+def _name(value: object) -> str:
+    """What stands in the identity of a run for an option that is no plain value."""
+    return getattr(value, "__qualname__", None) or type(value).__qualname__
+
+
 def _device(
-    device: Runtime | str | None, requests: Sequence[Budget | BudgetRequest], table: str | Path | None, folder: Path
+    device: Runtime | str | None,
+    requests: Sequence[Budget | BudgetRequest],
+    table: str | Path | None,
+    folder: Path,
+    *,
+    always: bool,
 ) -> MeasuredDevice | None:
-    """The device of the budgets on latency, and where its table is; None where no budget is on latency."""
+    """The device of the budgets on latency, and where its table is; None where nothing is about latency."""
     on_latency = [request for request in requests if request.profiler == "latency"]
-    if not on_latency:
+    if not on_latency and not always:
         return None
     tables = {b.table.path: b.table for b in on_latency if isinstance(b, Budget) and b.table is not None}
     if len(tables) > 1:
@@ -222,15 +262,11 @@ def _train(
     space: ModelSpace,
     data: Splits,
     recipe: Recipe,
-    supernet: str | Path | None,
     folder: Path,
     phases: Phases,
     seed: int,
 ) -> None:
-    """Load the trained supernet, or train it, into the space."""
-    if supernet is not None:
-        load_supernet(space, supernet)
-        return
+    """Train the supernet in place."""
     with phases("train supernet") as advance:
         train_whole_space(
             space, data, recipe, seed=seed, directory=folder / "supernet", progress=training_steps(advance)

@@ -1,47 +1,105 @@
-"""Strategies by name, with the options that their constructors take."""
+"""Strategies by name, with the options that their constructors take; profilers, penalties and filters by name too."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from hwnas.cost import Budget, CostTable
 from hwnas.errors import ConfigError
-from hwnas.space import Space
-from hwnas.strategy import Certified, Random, RegularizedEvolution, Strategy
+from hwnas.experiment.budgets import Profilers
+from hwnas.nn import ModelSpace
+from hwnas.strategy import (
+    DARTS,
+    ENAS,
+    Certified,
+    ExpectationProfilerPenalty,
+    FBNet,
+    HardCoReNAS,
+    OneShot,
+    ProxylessNAS,
+    Random,
+    RangeProfilerFilter,
+    RegularizedEvolution,
+    SampleProfilerPenalty,
+    Strategy,
+)
+from hwnas.train import Recipe
 
-__all__ = ["STRATEGIES", "StrategyFactory", "make_strategy", "split_options"]
+__all__ = [
+    "STRATEGIES",
+    "StrategyFactory",
+    "is_one_shot",
+    "make_strategy",
+    "needs_latency",
+    "search_recipe",
+    "split_options",
+]
 
-StrategyFactory = Callable[..., Strategy]
-"""Makes a strategy: `factory(space, budgets, seed=..., **options)`."""
+StrategyFactory = Callable[..., Strategy | OneShot]
+"""Makes a strategy: `factory(space, budgets, seed=..., **options)`. A class with a method `step` is one-shot and is
+given the `ModelSpace`; anything else the `Space`."""
 
-STRATEGIES: Mapping[str, StrategyFactory] = {
-    "certified": Certified,
-    "evolution": RegularizedEvolution,
-    "random": Random,
-}
+STRATEGIES: Mapping[str, StrategyFactory] = MappingProxyType(
+    {
+        "certified": Certified,
+        "darts": DARTS,
+        "enas": ENAS,
+        "evolution": RegularizedEvolution,
+        "fbnet": FBNet,
+        "hardcorenas": HardCoReNAS,
+        "proxylessnas": ProxylessNAS,
+        "random": Random,
+    }
+)
 
 _GIVEN = ("space", "budgets", "seed", "priors")
 _DEFAULT_TRIALS = 200
+_ENDLESS = (Random, RegularizedEvolution)
+_PENALTIES = {"expectation": ExpectationProfilerPenalty, "sample": SampleProfilerPenalty}
+
+
+def is_one_shot(strategy: str | StrategyFactory) -> bool:
+    """Whether a strategy takes steps, and does not ask for evaluations.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    return hasattr(_factory(strategy), "step")
+
+
+def search_recipe(strategy: str | StrategyFactory) -> Recipe | None:
+    """How a one-shot strategy's paper trains the weights; None for the others."""
+    return getattr(_factory(strategy), "recipe", None)
+
+
+def needs_latency(options: Mapping[str, Any]) -> bool:
+    """Whether options name the latency profiler, which needs a device."""
+    tables = [options, *(value for value in options.values() if isinstance(value, Mapping))]
+    return any(table.get("profiler") == "latency" for table in tables)
 
 
 def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
     """The strategy's own options, and how many trials it has at most ("max_trials").
 
-    Strategies that never finish by themselves (all but "certified") have 200 trials unless told otherwise.
+    Strategies that never finish by themselves ("random" and "evolution") have 200 trials unless told otherwise.
 
     Raises:
         ConfigError: an unknown strategy or option; the message lists the known ones.
     """
     factory = _factory(strategy)
     known = [name for name in inspect.signature(factory).parameters if name not in _GIVEN]
-    unknown = [name for name in options if name not in (*known, "max_trials")]
+    if not is_one_shot(strategy):
+        known.append("max_trials")
+    unknown = [name for name in options if name not in known]
     if unknown:
-        listed = ", ".join(sorted([*known, "max_trials"]))
-        raise ConfigError(f"The strategy {strategy!r} has no option {unknown[0]!r}; known are {listed}.")
+        raise ConfigError(
+            f"The strategy {strategy!r} has no option {unknown[0]!r}; known are {', '.join(sorted(known))}."
+        )
     own = {name: value for name, value in options.items() if name != "max_trials"}
-    max_trials = options.get("max_trials", None if factory is Certified else _DEFAULT_TRIALS)
+    max_trials = options.get("max_trials", _DEFAULT_TRIALS if factory in _ENDLESS else None)
     if max_trials is not None and (not isinstance(max_trials, int) or max_trials < 1):
         raise ConfigError(f"`max_trials` must be a whole number of at least 1; got {max_trials!r}.")
     return own, max_trials
@@ -49,26 +107,53 @@ def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -
 
 def make_strategy(
     strategy: str | StrategyFactory,
-    space: Space,
+    space: ModelSpace,
     budgets: Sequence[Budget],
     *,
-    priors: Mapping[str, CostTable],
+    profilers: Profilers,
     seed: int,
     options: Mapping[str, Any],
-) -> Strategy:
-    """A new strategy for one set of budgets; `priors` go to those that take them.
+) -> Strategy | OneShot:
+    """A new strategy for one set of budgets.
+
+    MACs and parameters go to those that take `priors`. Options of a TOML file may name a profiler
+    (`profiler = "latency"`), and write a penalty or a filter as a table: `penalty = {kind = "expectation", profiler =
+    "macs", baseline = 1e6}`, `filter = {profiler = "macs", max = 2e6}`.
 
     Raises:
         ConfigError: an unknown strategy or option, or an option's value out of range.
+        BudgetError: an unknown profiler.
     """
     factory = _factory(strategy)
     own, _ = split_options(strategy, options)
     if "priors" in inspect.signature(factory).parameters:
-        own["priors"] = priors
+        own["priors"] = {name: _table(profilers, name) for name in ("macs", "params")}
     try:
-        return factory(space, budgets, seed=seed, **own)
+        own |= {name: _made(name, value, profilers) for name, value in own.items()}
+        return factory(space if is_one_shot(strategy) else space.space, budgets, seed=seed, **own)
     except TypeError as error:
         raise ConfigError(f"The strategy {strategy!r} cannot be made: {error}.") from error
+
+
+def _made(name: str, value: Any, profilers: Profilers) -> Any:
+    """What an option of a file stands for."""
+    if name == "profiler" and isinstance(value, str):
+        return profilers[value]
+    if name in ("penalty", "filter") and isinstance(value, Mapping):
+        table = {key: _made(key, entry, profilers) for key, entry in value.items()}
+        if name == "filter":
+            return RangeProfilerFilter(**table)
+        kind = table.pop("kind", "expectation")
+        if kind not in _PENALTIES:
+            raise ConfigError(f"`kind` of a penalty must be {' or '.join(_PENALTIES)}; got {kind!r}.")
+        return _PENALTIES[kind](**table)
+    return value
+
+
+def _table(profilers: Profilers, name: str) -> CostTable:
+    cost = profilers[name].cost
+    assert isinstance(cost, CostTable)
+    return cost
 
 
 def _factory(strategy: str | StrategyFactory) -> StrategyFactory:

@@ -15,22 +15,25 @@ from hwnas.data import Splits
 from hwnas.experiment.budgets import Profilers
 from hwnas.experiment.deployment import Deployment, MeasuredDevice
 from hwnas.experiment.finishing import Finished, Finishing
-from hwnas.experiment.phases import Phases
+from hwnas.experiment.one_shot import SearchLog, run_one_shot
+from hwnas.experiment.phases import Phases, training_steps
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
 from hwnas.experiment.scoring import Scorer
-from hwnas.experiment.strategies import StrategyFactory, make_strategy, split_options
 from hwnas.experiment.trials import run_trials
 from hwnas.nn import ModelSpace
 from hwnas.nn.families import MobileNetV3Space
 from hwnas.solve import maximise
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
-from hwnas.strategy import Certified, Derived, Proposal, Random, Strategy
+from hwnas.strategy import Certified, Derived, OneShot, Proposal, Random, Strategy
 from hwnas.train import Recipe
 
 __all__ = ["Rivals", "Study"]
 
 Rivals = Literal["none", "score", "train"]
+
+_NUM_RANDOM = 20
+"""Random networks scored as a rival of a one-shot strategy, which scores none itself."""
 
 _VERSIONED = ("hwnas", "torch", "timm", "onnx", "onnxruntime", "numpy", "scipy")
 
@@ -39,7 +42,8 @@ _VERSIONED = ("hwnas", "torch", "timm", "onnx", "onnxruntime", "numpy", "scipy")
 class Study:
     """The search for one network; `search.search_each` explains the fields.
 
-    `name` is that of its trials and facts in the store.
+    `name` is that of its trials and facts in the store; `strategy` is a new one, `max_trials` for those that ask,
+    `search` the recipe of those that take steps, and `settings` what their steps depend on.
     """
 
     space: ModelSpace
@@ -51,35 +55,59 @@ class Study:
     phases: Phases
     directory: Path
     name: str
-    strategy: str | StrategyFactory
-    strategy_options: Mapping[str, Any]
+    strategy: Strategy | OneShot
+    max_trials: int | None
+    search: Recipe
+    settings: Mapping[str, Any]
     fine_tune: Recipe
     short: Recipe
     rivals: Rivals
     seed: int
     space_name: str
 
-    def run(self) -> tuple[SearchResult, Strategy]:
-        """Everything from the first trial to `result.json`; what was finished before is not done again.
-
-        Returns:
-            The result, and the strategy in its final state.
+    def run(self) -> SearchResult:
+        """Everything from the first trial or step to `result.json`; what was finished before is not done again.
 
         Raises:
             InfeasibleError: no network keeps the budgets as measured.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        priors = {name: self._table(name) for name in ("macs", "params")}
-        strategy = make_strategy(
-            self.strategy, self.space.space, self.budgets, priors=priors, seed=self.seed, options=self.strategy_options
-        )
-        _, max_trials = split_options(self.strategy, self.strategy_options)
         with self.phases("search", study=self.name) as advance:
-            run_trials(strategy, self.scorer, self.store, study=self.name, max_trials=max_trials, progress=advance)
-        finished = self._finishing.finish(strategy.derive, study=self.name, directory=self.directory)
-        result = self._result(strategy, finished)
+            if isinstance(self.strategy, OneShot):
+                self._take_steps(self.strategy, advance)
+            else:
+                run_trials(
+                    self.strategy,
+                    self.scorer,
+                    self.store,
+                    study=self.name,
+                    max_trials=self.max_trials,
+                    progress=advance,
+                )
+        finished = self._finishing.finish(self.strategy.derive, study=self.name, directory=self.directory)
+        result = self._result(finished)
         result.write()
-        return result, strategy
+        return result
+
+    def _take_steps(self, strategy: OneShot, advance: Callable[..., None]) -> None:
+        costs = {budget.profiler: budget.cost for budget in self.budgets} | {"macs": self._table("macs")}
+        log = SearchLog(
+            store=self.store,
+            study=self.name,
+            costs={name: cost for name, cost in costs.items() if isinstance(cost, CostTable)},
+        )
+        run_one_shot(
+            strategy,
+            self.space,
+            self.data,
+            self.search,
+            settings={**self.settings, "budgets": [str(budget) for budget in self.budgets]},
+            seed=self.seed,
+            directory=self.directory / "search",
+            log=log,
+            progress=training_steps(advance),
+        )
+        log.write(self.directory)
 
     @functools.cached_property
     def scorer(self) -> Scorer:
@@ -111,7 +139,7 @@ class Study:
         assert isinstance(cost, CostTable)
         return cost
 
-    def _result(self, strategy: Strategy, finished: Finished) -> SearchResult:
+    def _result(self, finished: Finished) -> SearchResult:
         derived = finished.attempt.derived
         architecture = derived.architecture
         rivals = () if self.rivals == "none" else (self._heaviest_feasible(), self._best_random())
@@ -133,7 +161,7 @@ class Study:
                 for budget in self.budgets
             ),
             certificate=derived.certificate,
-            estimate=strategy.quality(derived) if isinstance(strategy, Certified) else None,
+            estimate=self.strategy.quality(derived) if isinstance(self.strategy, Certified) else None,
             note=derived.note,
             search_accuracy=self.scorer(Proposal(architecture=architecture)).score,
             test_accuracy=finished.test_accuracy,
@@ -150,7 +178,7 @@ class Study:
             seconds=self.phases.seconds(self.name),
         )
 
-    # What simpler searches find, at the same number of full evaluations.
+    # What simpler searches find, at the same number of full evaluations where there are any.
 
     def _heaviest_feasible(self) -> RivalResult:
         macs = self._table("macs")
@@ -162,7 +190,7 @@ class Study:
 
     def _best_random(self) -> RivalResult:
         trials = self.store.trials(self.name)
-        num_trials = max(1, sum(trial.fidelity != "batch" for trial in trials))
+        num_trials = sum(trial.fidelity != "batch" for trial in trials) or _NUM_RANDOM
         random = Random(self.space.space, self.budgets, seed=self.seed)
         study = f"{self.name}/best-of-random"
         with self.phases("rivals", study=self.name) as advance:

@@ -36,7 +36,7 @@ class Distribution(Mapping[str, NDArray[np.float64]]):
         self._probabilities: dict[str, NDArray[np.float64]] = {}
         _require_choices(space, probabilities, what="probabilities")
         for choice in space.choices:
-            values = np.array(probabilities[choice.name], dtype=np.float64)
+            values = np.asarray(probabilities[choice.name], dtype=np.float64).copy()
             if values.shape != (choice.num_options,):
                 raise SpaceError(
                     f"The probabilities of {choice.name!r} must have the shape ({choice.num_options},); "

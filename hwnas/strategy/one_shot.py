@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -62,6 +62,7 @@ class Moment:
     optimizer: torch.optim.Optimizer
 
 
+@runtime_checkable
 class OneShot(Protocol):
     """A one-shot search algorithm.
 
@@ -73,10 +74,12 @@ class OneShot(Protocol):
     Attributes:
         name: the word in configurations, "darts" for example.
         recipe: how its paper trains the weights.
+        trains_weights: whether its steps do; otherwise the supernet must have been trained before.
     """
 
     name: ClassVar[str]
     recipe: ClassVar[Recipe]
+    trains_weights: bool
 
     def step(self, moment: Moment) -> Tensor:
         """Improve the architecture on the validation batch, and leave the gradient of the training loss in the weights.

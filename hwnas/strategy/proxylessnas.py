@@ -91,6 +91,7 @@ class ProxylessNAS:
     recipe: ClassVar[Recipe] = Recipe(
         epochs=160, batch_size=256, learning_rate=0.025, weight_decay=4e-5, label_smoothing=0.1, gradient_clip=None
     )
+    trains_weights: bool = True
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_chec
 from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, evaluate_accuracy
 from hwnas.train.fine_tune import fine_tune
 from hwnas.train.inputs import check_inputs
-from hwnas.train.loop import Progress, TrainingResult
+from hwnas.train.loop import Progress, StepContext, TrainingResult, train
 from hwnas.train.recipe import Recipe
 from hwnas.train.supernet import load_supernet, train_supernet
 
@@ -31,6 +31,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "Run",
+    "StepContext",
     "SupernetEvaluator",
     "TrainingResult",
     "batch_statistics",
@@ -41,5 +42,6 @@ __all__ = [
     "load_supernet",
     "read_checkpoint",
     "reestimate_batch_norm",
+    "train",
     "train_supernet",
 ]

@@ -116,6 +116,11 @@ class Checkpoint:
         return cls(run=run, step=step, num_steps=num_steps, loss_sum=loss_sum, tensors=tensors, versions=versions)
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all numbers of the model and its optimiser are."""
+        return all(bool(t.isfinite().all()) for name, t in self.tensors.items() if not name.startswith(_BESIDE))
+
+    @property
     def beside(self) -> dict[str, Tensor]:
         """What was kept beside the model."""
         return {name.removeprefix(_BESIDE): t for name, t in self.tensors.items() if name.startswith(_BESIDE)}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from hwnas.data import CLASSIFICATION, Batch, Part, Request, Splits, Task, stream
+from hwnas.data import CLASSIFICATION, Batch, Part, Request, Splits, Task, nth_batch, stream
 from hwnas.errors import ConfigError
 from hwnas.nn import ModelSpace
 from hwnas.space import Architecture
@@ -173,10 +173,8 @@ class SupernetEvaluator:
 
     def _search_batch(self, batch_index: int) -> Batch:
         """Batch number `batch_index` of an endless series over the part."""
-        per_pass = len(self._part) // self._batch_size
-        order = np.random.default_rng([self._seed, batch_index // per_pass, _SEARCH]).permutation(len(self._part))
-        place = batch_index % per_pass * self._batch_size
-        return self._part.batch(order[place : place + self._batch_size]).to(_device(self._space))
+        indices = nth_batch(len(self._part), self._batch_size, batch_index, seed=(self._seed, _SEARCH))
+        return self._part.batch(indices).to(_device(self._space))
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -57,6 +57,8 @@ class StepContext:
         mean: a tensor's mean over the processes.
         optimizer: of the parameters; the loop steps it after the step.
         device: of the batch.
+        placed: another batch, put where this one is.
+        unwrapped: the network without the wrapper of several processes, for `torch.autograd.grad`.
         process: this process's number and how many there are.
     """
 
@@ -68,6 +70,8 @@ class StepContext:
     mean: Callable[[Tensor], Tensor]
     optimizer: torch.optim.Optimizer
     device: torch.device
+    placed: Callable[[Batch], Batch]
+    unwrapped: Forward
     process: tuple[int, int]
 
 
@@ -182,6 +186,11 @@ def train(
     num_classes = part.num_classes if task.has_classes else 0
     network, stepper = processes.prepare(_Network(model, num_classes=num_classes), optimizer)
 
+    unwrapped = processes.unwrap(network)
+
+    def placed(batch: Batch) -> Batch:
+        return batch.to(processes.device, memory_format=memory_format)
+
     saved_at = time.monotonic()
     with _training(model, processes.device):
         batches = stream(part, _requests(part, recipe, run.seed, range(start, last), steps_per_epoch, processes))
@@ -198,10 +207,11 @@ def train(
                 mean=processes.mean,
                 optimizer=optimizer,
                 device=processes.device,
+                placed=placed,
+                unwrapped=unwrapped,
                 process=(processes.index, processes.num),
             )
-            on_device = batch.to(processes.device, memory_format=memory_format)
-            loss = float(processes.mean(take_step(network, on_device, context)))
+            loss = float(processes.mean(take_step(network, placed(batch), context)))
             if not math.isfinite(loss):
                 raise _diverged(f"the loss is {loss}", step, recipe, directory)
             if recipe.gradient_clip is not None:
@@ -223,7 +233,7 @@ def train(
                         num_steps=num_steps,
                         loss_sum=loss_sum,
                     )
-                    if not all(bool(tensor.isfinite().all()) for tensor in now.tensors.values()):
+                    if not now.is_finite:
                         raise _diverged("a weight is not finite", step, recipe, directory)
                     write_checkpoint(directory, now)
                 saved_at = time.monotonic()

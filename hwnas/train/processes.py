@@ -45,6 +45,11 @@ class Processes:
         prepared: tuple[nn.Module, torch.optim.Optimizer] = self._accelerator.prepare(network, optimizer)
         return prepared
 
+    def unwrap(self, network: nn.Module) -> nn.Module:
+        """What `prepare` has wrapped for several processes; still in the training's precision."""
+        unwrapped: nn.Module = self._accelerator.unwrap_model(network)
+        return unwrapped
+
     def backward(self, loss: Tensor) -> None:
         """Add the loss's gradient to the parameters', averaged over the processes."""
         self._accelerator.backward(loss)

@@ -7,6 +7,7 @@ import pytest
 
 from hwnas.errors import BudgetError, ConfigError
 from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig, read_config
+from hwnas.strategy import DARTS
 from hwnas.train import Recipe
 
 
@@ -132,3 +133,13 @@ def test_every_key_and_default_stands_in_the_documentation(heading: str, record:
         if not dataclasses.is_dataclass(value)
     }
     assert written == expected | ({"space": "required"} if record is SearchConfig else {})
+
+
+def test_search_fills_the_recipe_of_the_strategys_paper(tmp_path: pathlib.Path) -> None:
+    config = read(tmp_path, 'space = "x"\nstrategy = "darts"\n[search]\nepochs = 3')
+    assert config.search == dataclasses.replace(DARTS.recipe, epochs=3.0)
+    assert read(tmp_path, 'space = "x"\nstrategy = "darts"').search is None
+    with pytest.raises(ConfigError, match=r"strategy 'certified' takes no steps, so \[search\] has no use"):
+        read(tmp_path, 'space = "x"\n[search]\nepochs = 3')
+    with pytest.raises(ConfigError, match=r"Unknown key `search\.epoch`"):
+        read(tmp_path, 'space = "x"\nstrategy = "darts"\n[search]\nepoch = 3')

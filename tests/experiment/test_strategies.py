@@ -1,31 +1,58 @@
 import pytest
 
-from hwnas.errors import ConfigError
-from hwnas.experiment.strategies import make_strategy, split_options
-from hwnas.strategy import Certified, Random
-from tests.strategy.planted import planted_space
+from hwnas.errors import BudgetError, ConfigError
+from hwnas.experiment.budgets import Profilers
+from hwnas.experiment.strategies import is_one_shot, make_strategy, needs_latency, search_recipe, split_options
+from hwnas.strategy import DARTS, Certified, Random
+from tests.experiment.examples import tiny_space
 
-SPACE = planted_space(1)
+SPACE = tiny_space()
+PROFILERS = Profilers(SPACE, lambda: pytest.fail("nothing is to be measured"))
 
 
 def test_by_name_and_by_factory():
-    assert isinstance(make_strategy("certified", SPACE, [], priors={}, seed=0, options={"num_samples": 9}), Certified)
+    assert isinstance(
+        make_strategy("certified", SPACE, [], profilers=PROFILERS, seed=0, options={"num_samples": 9}), Certified
+    )
 
     def mine(space, budgets, *, seed, depth=1):
         return Random(space, budgets, seed=seed + depth)
 
-    assert isinstance(make_strategy(mine, SPACE, [], priors={}, seed=0, options={"depth": 2, "max_trials": 3}), Random)
+    assert isinstance(
+        make_strategy(mine, SPACE, [], profilers=PROFILERS, seed=0, options={"depth": 2, "max_trials": 3}), Random
+    )
     assert split_options(mine, {"max_trials": 3}) == ({}, 3)
     assert split_options("certified", {}) == ({}, None)
     assert split_options("random", {}) == ({}, 200)
 
 
 def test_unknown_names_are_listed():
-    with pytest.raises(ConfigError, match="Unknown strategy 'darts2'; known are certified, evolution, random"):
+    with pytest.raises(
+        ConfigError, match="Unknown strategy 'darts2'; known are certified, darts, enas, evolution, fbnet"
+    ):
         split_options("darts2", {})
     with pytest.raises(ConfigError, match=r"has no option .sample_sise.; known are .*sample_size"):
         split_options("evolution", {"sample_sise": 3})
     with pytest.raises(ConfigError, match="`max_trials` must be a whole number of at least 1; got 0"):
         split_options("random", {"max_trials": 0})
     with pytest.raises(ConfigError, match="cannot be made"):
-        make_strategy(lambda space: None, SPACE, [], priors={}, seed=0, options={})
+        make_strategy(lambda space: None, SPACE, [], profilers=PROFILERS, seed=0, options={})
+
+
+def test_one_shot_strategies_get_the_supernet():
+    made = make_strategy("darts", SPACE, [], profilers=PROFILERS, seed=0, options={"unrolled": True})
+    assert isinstance(made, DARTS)
+    assert is_one_shot("darts")
+    assert not is_one_shot("certified")
+    assert search_recipe("darts") is DARTS.recipe
+    assert search_recipe("random") is None
+    with pytest.raises(ConfigError, match="has no option 'max_trials'"):
+        split_options("darts", {"max_trials": 3})
+
+
+def test_profilers_by_name():
+    assert needs_latency({"profiler": "latency"})
+    assert needs_latency({"penalty": {"profiler": "latency", "baseline": 1.0}})
+    assert not needs_latency({"profiler": "macs", "unrolled": True})
+    with pytest.raises(BudgetError, match="Nothing is called 'watts'; known are latency"):
+        make_strategy("fbnet", SPACE, [], profilers=PROFILERS, seed=0, options={"profiler": "watts"})

@@ -60,6 +60,8 @@ def context(module, backward, *, seed=0):
         mean=lambda value: value,
         optimizer=torch.optim.SGD(module.parameters(), lr=0.1),
         device=torch.device("cpu"),
+        placed=lambda batch: batch,
+        unwrapped=module,
         process=(0, 1),
     )
 
