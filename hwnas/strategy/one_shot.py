@@ -32,6 +32,7 @@ class Moment:
         num_epochs: of the whole search.
         rng: of this step alone: it comes from (seed, step).
         batch_size: images in the validation batch of this process: the rows of paths per image.
+        training_batch_size: those in its training batch.
         device: where selections with paths must be.
         training_loss: mean loss on the training batch, label smoothing and all, through the wrappers of several
             processes; for `backward`.
@@ -50,6 +51,7 @@ class Moment:
     num_epochs: float
     rng: np.random.Generator
     batch_size: int
+    training_batch_size: int
     device: torch.device
     training_loss: Callable[[Selection], Tensor]
     validation_loss: Callable[[Selection], Tensor]
@@ -69,7 +71,8 @@ class OneShot(Protocol):
     It is made with `Strategy(space, budgets, *, seed=..., penalty=..., filter=..., ...)`, where `space` is the
     `ModelSpace` that is being trained. Guarantees: what it does in a step depends on nothing but its arguments, its
     state and the moment, so that a search that was killed goes on from `state()` as if it had not been; validation
-    images never change a weight; weights that a step did not sample have no gradient.
+    images never change a weight nor a running statistic; weights that a step did not sample have no gradient.
+    `hwnas.testing.one_shot_contract` has the guarantees as tests.
 
     Attributes:
         name: the word in configurations, "darts" for example.

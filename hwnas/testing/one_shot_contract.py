@@ -299,6 +299,8 @@ def _assert_equal(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
     """To the last bit."""
     assert found.keys() == expected.keys()
     for name, tensor in found.items():
-        torch.testing.assert_close(
-            tensor, expected[name], rtol=0, atol=0, equal_nan=True, msg=lambda m, n=name: f"{n}: {m}"
-        )
+        try:
+            torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0, equal_nan=True)
+        except AssertionError as error:
+            error.add_note(f"This is {name}.")
+            raise
