@@ -110,6 +110,7 @@ def run_one_shot(
                 num_epochs=context.num_steps / context.steps_per_epoch,
                 rng=context.rng,
                 batch_size=len(range(index, size, num_processes)),
+                training_batch_size=len(batch.labels),
                 device=context.device,
                 training_loss=functools.partial(training_loss, network),
                 validation_loss=lambda selection: validation_losses(selection).mean(),

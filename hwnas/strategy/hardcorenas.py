@@ -137,7 +137,7 @@ class HardCoReNAS:
         warming_up = moment.epoch < self._num_warmup_epochs
         reported = None if warming_up else self._search(moment)
         if reported is None or self.trains_weights:
-            codes = self._uniform.sample_codes(moment.batch_size, moment.rng)
+            codes = self._uniform.sample_codes(moment.training_batch_size, moment.rng)
             loss = moment.training_loss(_paths(self._space, codes, moment.device))
             moment.backward(loss)
             reported = loss.detach()

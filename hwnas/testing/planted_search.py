@@ -109,6 +109,7 @@ def moments(
             num_epochs=num_steps / steps_per_epoch,
             rng=rng,
             batch_size=batch_size,
+            training_batch_size=batch_size,
             device=torch.device("cpu"),
             training_loss=training_loss,
             validation_loss=loss,
