@@ -112,6 +112,7 @@ def run_one_shot(
                 batch_size=len(range(index, size, num_processes)),
                 training_batch_size=len(batch.labels),
                 device=context.device,
+                precision=recipe.precision,
                 training_loss=functools.partial(training_loss, network),
                 validation_loss=lambda selection: validation_losses(selection).mean(),
                 validation_losses=validation_losses,

@@ -135,8 +135,14 @@ class DARTS:
         """See `OneShot.step`: both lines of algorithm 1, the second without the optimiser's step.
 
         Raises:
-            ConfigError: a warm-up that is not shorter than the search; the second order with weights not under SGD.
+            ConfigError: a warm-up that is not shorter than the search; the second order in another precision than
+                float32, or with weights not under SGD.
         """
+        if self._unrolled and moment.precision != "float32":
+            raise ConfigError(
+                "DARTS with unrolled=True takes differences of gradients, which are lost in bfloat16; got precision "
+                f'"{moment.precision}". Use "float32", or unrolled=False.'
+            )
         if moment.num_epochs <= self._num_warmup_epochs:
             raise ConfigError(
                 f"`num_warmup_epochs` must be below the epochs of the search, {moment.num_epochs:g}, for the "

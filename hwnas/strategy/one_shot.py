@@ -14,7 +14,7 @@ from hwnas.cost import Budget
 from hwnas.nn import Selection
 from hwnas.space import Distribution
 from hwnas.strategy.protocol import Derived
-from hwnas.train import Recipe
+from hwnas.train import Precision, Recipe
 
 __all__ = ["Moment", "OneShot"]
 
@@ -34,6 +34,7 @@ class Moment:
         batch_size: images in the validation batch of this process: the rows of paths per image.
         training_batch_size: those in its training batch.
         device: where selections with paths must be.
+        precision: of the forward passes, "float32" or "bfloat16".
         training_loss: mean loss on the training batch, label smoothing and all, through the wrappers of several
             processes; for `backward`.
         validation_loss: mean loss on the validation batch; for `torch.autograd.grad`.
@@ -53,6 +54,7 @@ class Moment:
     batch_size: int
     training_batch_size: int
     device: torch.device
+    precision: Precision
     training_loss: Callable[[Selection], Tensor]
     validation_loss: Callable[[Selection], Tensor]
     validation_losses: Callable[[Selection], Tensor]

@@ -111,6 +111,7 @@ def moments(
             batch_size=batch_size,
             training_batch_size=batch_size,
             device=torch.device("cpu"),
+            precision="float32",
             training_loss=training_loss,
             validation_loss=loss,
             validation_losses=losses,

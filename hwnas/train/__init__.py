@@ -21,13 +21,14 @@ from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, eval
 from hwnas.train.fine_tune import fine_tune
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, StepContext, TrainingResult, train
-from hwnas.train.recipe import Recipe
+from hwnas.train.recipe import Precision, Recipe
 from hwnas.train.supernet import load_supernet, train_supernet
 
 __all__ = [
     "Checkpoint",
     "Evaluation",
     "Evaluator",
+    "Precision",
     "Progress",
     "Recipe",
     "Run",

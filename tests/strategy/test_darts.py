@@ -621,3 +621,12 @@ def test_spaces_that_cannot_be_mixed():
     net = nn.Sequential(LayerChoice([nn.Linear(4, 3), nn.Linear(4, 5)]))
     with pytest.raises(StrategyError, match="darts mixes the options of every choice, and those of '0' cannot"):
         DARTS(ModelSpace(net, torch.zeros(2, 4)))
+
+
+def test_the_second_order_needs_float32():
+    space = planted_space()
+    strategy = DARTS(space, unrolled=True)
+    optimizer = torch.optim.SGD(space.parameters(), lr=0.1)
+    for moment in moments(space, optimizer, num_steps=1):
+        with pytest.raises(ConfigError, match="differences of gradients, which are lost in bfloat16"):
+            strategy.step(dataclasses.replace(moment, precision="bfloat16"))
