@@ -8,8 +8,8 @@ score of several (section 2.3). Constants from appendix C and the program publis
 What differs from the paper:
 
 - It searches any space (see `controller`), under hard budgets: an option without a completion within the budgets has
-  probability 0, and where budgets exclude each other further on, the exact solver repairs the path. What was drawn is
-  then what is learned from, with the reward of what ran.
+  probability 0. Where budgets exclude each other further on, the exact solver repairs the path; what a user's filter
+  refuses is drawn again. What was drawn first is then what is learned from, with the reward of what ran.
 - Weights and controller learn in turns of steps, not of epochs. The published program takes 50 controller steps after
   an epoch of some 350 steps of weights; so one comes after every seven here.
 - The divergence of the skips is that of all of a path together, their sum. The baseline starts at the mean reward of

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -37,21 +39,21 @@ def nearly_equal(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=SEEDS)
 def test_least_costs_of_a_sum_equal_brute_force(seed):
     rng = np.random.default_rng(seed)
     compare(mixed_scopes(random_space(rng), rng), rng, nearly_equal)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=SEEDS)
 def test_whole_numbers_are_exact(seed):
     rng = np.random.default_rng(seed)
     compare(mixed_scopes(random_space(rng), rng, integral=True), rng, np.testing.assert_array_equal)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=SEEDS, peak=st.booleans())
 def test_least_costs_of_a_maximum_and_of_absent_points_equal_brute_force(seed, peak):
     rng = np.random.default_rng(seed)
@@ -70,7 +72,7 @@ def test_wide_conditions_are_followed_through_their_auxiliary_variables():
     compare(cost, rng, nearly_equal)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=SEEDS, max_cells=st.integers(1, 60))
 def test_small_tables_give_lower_bounds(seed, max_cells):
     rng = np.random.default_rng(seed)
@@ -85,10 +87,12 @@ def test_small_tables_give_lower_bounds(seed, max_cells):
         bound.decide(np.array([code]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=SEEDS)
 def test_an_option_is_allowed_iff_each_budget_has_a_completion(seed):
-    _, budgets, codes = random_problem(seed)
+    _, drawn, codes = random_problem(seed)
+    # Off the costs themselves, on which quantiles fall: masks leave room for rounding.
+    budgets = [dataclasses.replace(budget, limit=budget.limit + 1e-7) for budget in drawn]
     space = budgets[0].cost.space
     rng = np.random.default_rng(seed)
     kept = [budget.cost.values(codes) <= budget.limit for budget in budgets]
