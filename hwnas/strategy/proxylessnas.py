@@ -113,10 +113,12 @@ class ProxylessNAS:
     ) -> None:
         if method not in get_args(Method):
             raise ConfigError(f"`method` must be one of {', '.join(get_args(Method))}; got {method!r}.")
-        if not num_warmup_epochs >= 0:
-            raise ConfigError(f"`num_warmup_epochs` must be at least 0; got {num_warmup_epochs}.")
-        if not architecture_learning_rate > 0:
-            raise ConfigError(f"`architecture_learning_rate` must be above 0; got {architecture_learning_rate}.")
+        if not 0 <= num_warmup_epochs < math.inf:
+            raise ConfigError(f"`num_warmup_epochs` must be a finite number of at least 0; got {num_warmup_epochs}.")
+        if not 0 < architecture_learning_rate < math.inf:
+            raise ConfigError(
+                f"`architecture_learning_rate` must be a finite number above 0; got {architecture_learning_rate}."
+            )
         if not num_samples >= 1:
             raise ConfigError(f"`num_samples` must be at least 1; got {num_samples}.")
         if method == "gradient":
