@@ -14,6 +14,7 @@ from hwnas.nn import ModelSpace
 from hwnas.strategy import (
     DARTS,
     ENAS,
+    SPOS,
     Certified,
     ExpectationProfilerPenalty,
     FBNet,
@@ -52,6 +53,7 @@ STRATEGIES: Mapping[str, StrategyFactory] = MappingProxyType(
         "hardcorenas": HardCoReNAS,
         "proxylessnas": ProxylessNAS,
         "random": Random,
+        "spos": SPOS,
     }
 )
 

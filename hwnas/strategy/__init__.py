@@ -3,6 +3,7 @@
 protocol        what a multi-trial strategy is: ask, tell, derive
 certified       estimate an additive utility, solve exactly (the default)
 evolution       regularised evolution
+spos            generations of the best ones' children, for single-path supernets
 random_search   uniform over feasible architectures
 feasible        drawing and repairing under hard budgets
 history         outcomes told, the best of them under budgets
@@ -41,10 +42,12 @@ from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerP
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, Strategy
 from hwnas.strategy.proxylessnas import ProxylessNAS
 from hwnas.strategy.random_search import Random
+from hwnas.strategy.spos import SPOS
 
 __all__ = [
     "DARTS",
     "ENAS",
+    "SPOS",
     "Certified",
     "Derived",
     "EstimateQuality",

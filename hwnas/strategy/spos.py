@@ -1,0 +1,165 @@
+"""SPOS: an evolutionary search over a supernet that was trained on uniform single paths.
+
+Zichao Guo, Xiangyu Zhang, Haoyuan Mu, Wen Heng, Zechun Liu, Yichen Wei, Jian Sun: "Single Path One-Shot Neural
+Architecture Search with Uniform Sampling", ECCV 2020, https://arxiv.org/abs/1904.00420, algorithm 1.
+
+Every generation has `population_size` architectures within the budgets. The first is random; each other one is made of
+the `num_top` best so far, over all generations: `num_crossover` children of two of them, `num_mutation` of one of them
+in which every choice is drawn anew with `mutation_probability`, and random ones for what is left. Budgets are checked
+before anything is evaluated. The other half of the paper, the training, is `Recipe(scheme="single_path")`, with
+`macs_range` for its uniform sampling over bins of MACs; candidates are scored with batch norm re-estimated.
+
+What differs: budgets on any cost, any number of them. No architecture is proposed twice, in the whole search; where
+children fail to be new and within the budgets in some tries, one is repaired by the exact solver, and failing that a
+random one takes the place, so that a generation is always full until the space is exhausted. A mutation changes one
+choice at least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hwnas.cost import Budget, CostTable, Term
+from hwnas.errors import ConfigError, InfeasibleError
+from hwnas.solve import maximise
+from hwnas.space import Architecture, Space
+from hwnas.strategy.feasible import repair, require_feasible, sample_feasible
+from hwnas.strategy.history import History
+from hwnas.strategy.protocol import Derived, Outcome, Proposal
+
+__all__ = ["SPOS"]
+
+_NUM_TRIES = 20
+
+
+class SPOS:
+    """Generations of the best architectures' children, under hard budgets.
+
+    Args:
+        space: what may vary.
+        budgets: hard limits that every proposal keeps.
+        population_size: architectures of a generation.
+        num_top: the best so far, which have children.
+        num_crossover: children of two parents, in every generation but the first.
+        num_mutation: children of one parent.
+        mutation_probability: of each active choice.
+        num_generations: after so many the search has finished; the first, random one counts.
+        seed: the n-th proposal is a function of (seed, n) and of what was told before it.
+
+    Raises:
+        ConfigError: a size or probability out of range.
+        InfeasibleError: (when first asked) no architecture keeps the budgets.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        budgets: Sequence[Budget] = (),
+        *,
+        population_size: int = 50,
+        num_top: int = 10,
+        num_crossover: int = 25,
+        num_mutation: int = 25,
+        mutation_probability: float = 0.1,
+        num_generations: int = 20,
+        seed: int = 0,
+    ) -> None:
+        for name, value, least in (
+            ("population_size", population_size, 1),
+            ("num_top", num_top, 1),
+            ("num_crossover", num_crossover, 0),
+            ("num_mutation", num_mutation, 0),
+            ("num_generations", num_generations, 1),
+        ):
+            if value < least:
+                raise ConfigError(f"`{name}` must be at least {least}; got {value}.")
+        if num_crossover + num_mutation > population_size:
+            raise ConfigError(
+                f"`num_crossover` + `num_mutation` must be at most `population_size` ({population_size}); got "
+                f"{num_crossover} + {num_mutation}."
+            )
+        if not 0.0 < mutation_probability <= 1.0:
+            raise ConfigError(f"`mutation_probability` must be over 0 and at most 1; got {mutation_probability}.")
+        self._space = space
+        self._budgets = tuple(budgets)
+        self._population_size = population_size
+        self._num_top = num_top
+        self._num_crossover = num_crossover
+        self._num_mutation = num_mutation
+        self._mutation_probability = mutation_probability
+        self._num_proposals = num_generations * population_size
+        self._seed = seed
+        self._proposed: dict[Architecture, None] = {}
+        self._parents: list[Architecture] = []
+        self._history = History(space)
+
+    def ask(self, num: int = 1) -> list[Proposal]:
+        """The next architectures of this generation; none after the last one, or when the space is exhausted."""
+        proposals: list[Proposal] = []
+        while len(proposals) < num and len(self._proposed) < self._num_proposals:
+            place = len(self._proposed) % self._population_size
+            if place == 0:
+                if proposals:
+                    break  # the next generation waits for the outcomes of this one
+                self._parents = [architecture for architecture, _ in self._history.feasible(())[: self._num_top]]
+            architecture = self._next(place, np.random.default_rng([self._seed, len(self._proposed)]))
+            if architecture is None:
+                break
+            self._proposed[architecture] = None
+            proposals.append(Proposal(architecture=architecture))
+        return proposals
+
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """Remember the outcome."""
+        self._history.add(proposal, outcome)
+
+    def derive(self, budgets: Sequence[Budget]) -> Derived:
+        """The best architecture told of that keeps `budgets`; see `History.derive`."""
+        return self._history.derive(budgets)
+
+    def _next(self, place: int, rng: np.random.Generator) -> Architecture | None:
+        """A new architecture for a place in the generation; None if there is none left in the space."""
+        if self._parents and place < self._num_crossover + self._num_mutation:
+            child = self._child(self._crossover if place < self._num_crossover else self._mutant, rng)
+            if child is not None:
+                return child
+        for architecture in sample_feasible(self._space, self._budgets, _NUM_TRIES, rng):
+            if architecture not in self._proposed:
+                return architecture
+        return self._remaining(rng)
+
+    def _child(
+        self, make: Callable[[np.random.Generator], Architecture], rng: np.random.Generator
+    ) -> Architecture | None:
+        """A new child within the budgets, the last one repaired if need be; None if that is not new."""
+        child = None
+        for _ in range(_NUM_TRIES):
+            child = make(rng)
+            if child not in self._proposed and all(budget.holds(child) for budget in self._budgets):
+                return child
+        assert child is not None
+        child = repair(self._space, child, self._budgets)
+        return None if child in self._proposed else child
+
+    def _crossover(self, rng: np.random.Generator) -> Architecture:
+        first, second = (self._parents[i] for i in rng.integers(len(self._parents), size=2))
+        return self._space.crossover(first, second, rng)
+
+    def _mutant(self, rng: np.random.Generator) -> Architecture:
+        parent = self._parents[rng.integers(len(self._parents))]
+        return self._space.mutate(parent, rng, probability=self._mutation_probability)
+
+    def _remaining(self, rng: np.random.Generator) -> Architecture | None:
+        """One that was not proposed yet, found by the exact solver with random preferences."""
+        preferences = [
+            Term((choice.name,), np.append(rng.random(choice.num_options), 0.0)) for choice in self._space.choices
+        ]
+        require_feasible(self._space, self._budgets)
+        try:
+            return maximise(
+                CostTable(self._space, 0.0, preferences), self._budgets, exclude=self._proposed
+            ).architecture
+        except InfeasibleError:
+            return None
