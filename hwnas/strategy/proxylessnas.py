@@ -119,8 +119,8 @@ class ProxylessNAS:
             raise ConfigError(
                 f"`architecture_learning_rate` must be a finite number above 0; got {architecture_learning_rate}."
             )
-        if not num_samples >= 1:
-            raise ConfigError(f"`num_samples` must be at least 1; got {num_samples}.")
+        if not isinstance(num_samples, int) or num_samples < 1:
+            raise ConfigError(f"`num_samples` must be a whole number of at least 1; got {num_samples!r}.")
         if method == "gradient":
             require_mixable(space, self.name)
             if isinstance(penalty, SampleProfilerPenalty):

@@ -487,7 +487,8 @@ def test_dummy_input_is_where_costs_are_taken() -> None:
         ({"method": "rl"}, "`method` must be one of gradient, reinforce; got 'rl'"),
         ({"num_warmup_epochs": -1}, "`num_warmup_epochs` must be a finite number of at least 0; got -1"),
         ({"architecture_learning_rate": 0}, "`architecture_learning_rate` must be a finite number above 0; got 0"),
-        ({"num_samples": 0}, "`num_samples` must be at least 1; got 0"),
+        ({"num_samples": 0}, "`num_samples` must be a whole number of at least 1; got 0"),
+        ({"num_samples": 2.5}, r"`num_samples` must be a whole number of at least 1; got 2\.5"),
     ],
 )
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
