@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hwnas.experiment.config import SearchConfig
     from hwnas.experiment.result import SearchResult
 
-__all__ = ["EXAMPLE", "command", "run_search"]
+__all__ = ["EXAMPLE", "command", "print_results", "run_search"]
 
 EXAMPLE = "hwnas search config.toml --budget 'latency<=5ms' --budget 'params<=4M' --out runs/mine"
 
@@ -54,11 +54,13 @@ def run_search(config: SearchConfig, out: Path, *, title: str, json: bool) -> No
     if json:
         print_json({"run": str(out), "results": [r.to_json() | {"directory": str(r.directory)} for r in results]})
     else:
-        _print_results(results)
+        print_results(results)
 
 
-def _print_results(results: Sequence[SearchResult]) -> None:
+def print_results(results: Sequence[SearchResult]) -> None:
+    """Print what every search came to: its budgets, the test score, the proof, the files."""
     from hwnas.cost import format_quantity
+    from hwnas.report.formats import format_score
 
     for result in results:
         print_table(
@@ -74,7 +76,8 @@ def _print_results(results: Sequence[SearchResult]) -> None:
                 for row in result.budgets
             ],
         )
-        print_line(f"test accuracy {result.test_accuracy:.2%} ± {result.test_standard_error:.2%}")
+        score = format_score(result.test_accuracy, result.test_standard_error, name=result.score_name)
+        print_line(f"test {result.score_name} {score}")
         if result.certificate is not None:
             print_line(f"gap to the best possible utility: {result.certificate.gap:.3g} ({result.certificate.status})")
         print_line(f"network: {result.directory / 'network.onnx'}, report: {result.directory / 'report.html'}")

@@ -33,8 +33,8 @@ class Finished:
         attempt: what was derived, predicted and measured before it was trained.
         final: what was measured of the trained network's file, by profiler.
         network: the trained network.
-        test_accuracy: on the test split.
-        test_standard_error: binomial.
+        test_accuracy: the task's mean score on the test split.
+        test_standard_error: of that mean.
         onnx_difference: the largest absolute difference between the file's outputs and the network's.
     """
 

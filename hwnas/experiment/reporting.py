@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from hwnas.cost import STANDARD_UNITS, CostTable, LatencyTable
 from hwnas.device import read_networks
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.study import Study
+from hwnas.experiment.trials import outcome_of
 from hwnas.report import (
     BlockTime,
     BudgetRow,
@@ -46,8 +46,8 @@ def write_evidence(study: Study, result: SearchResult, *, title: str) -> None:
         chosen=Network(
             name="chosen",
             cost=cost.value(result.architecture),
-            accuracy=result.search_accuracy,
-            standard_error=_binomial(result.search_accuracy, result.splits["search"].num_examples),
+            score=result.search_accuracy,
+            standard_error=result.search_standard_error,
             measured_ms=next((row.measured for row in result.budgets if row.profiler == "latency"), None),
         ),
         budgets=tuple(
@@ -60,12 +60,13 @@ def write_evidence(study: Study, result: SearchResult, *, title: str) -> None:
         cost_name=name,
         cost_unit=STANDARD_UNITS[name],
         front=front,
+        score_name=result.score_name,
         evaluated=_evaluated(study, cost),
         rivals=tuple(
             Network(
                 name=rival.name,
                 cost=cost.value(rival.architecture),
-                accuracy=rival.search_accuracy,
+                score=rival.search_accuracy,
                 measured_ms=None if rival.measured is None else rival.measured.get("latency"),
             )
             for rival in result.rivals
@@ -73,7 +74,7 @@ def write_evidence(study: Study, result: SearchResult, *, title: str) -> None:
         calibration=_calibration(table, cost),
         certificate=result.certificate,
         estimate=result.estimate,
-        test_accuracy=result.test_accuracy,
+        test_score=result.test_accuracy,
         test_standard_error=result.test_standard_error,
         noise_floor=None if table is None else table.noise_floor,
         fingerprint=result.fingerprint,
@@ -105,8 +106,8 @@ def _evaluated(study: Study, cost: CostTable) -> tuple[Network, ...]:
                 points[architecture] = Network(
                     name=f"{name}, trial {trial.number}",
                     cost=cost.value(architecture),
-                    accuracy=trial.score,
-                    standard_error=_binomial(trial.score, trial.num_images),
+                    score=trial.score,
+                    standard_error=outcome_of(trial).standard_error,
                 )
     return tuple(points.values())
 
@@ -115,7 +116,7 @@ def _calibration(table: LatencyTable | None, cost: CostTable) -> tuple[Network, 
     if table is None or table.path is None:
         return ()
     return tuple(
-        Network(name=measurement.key, cost=cost.value(architecture), accuracy=0.0, measured_ms=measurement.median_ms)
+        Network(name=measurement.key, cost=cost.value(architecture), score=0.0, measured_ms=measurement.median_ms)
         for architecture, measurement in read_networks(table.path)
     )
 
@@ -145,7 +146,3 @@ def _stage(path: str) -> str:
     parts: Sequence[str] = path.split(".")
     numbered = next((place for place, part in enumerate(parts) if part.isdigit()), len(parts) - 1)
     return ".".join(parts[: numbered + 1])
-
-
-def _binomial(accuracy: float, num_images: int) -> float:
-    return math.sqrt(accuracy * (1.0 - accuracy) / num_images) if num_images else 0.0

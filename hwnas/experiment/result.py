@@ -42,8 +42,8 @@ class SplitResult:
 class RivalResult:
     """What a simple search finds under the same budgets.
 
-    `search_accuracy` is with the supernet's weights on the search split; `test_accuracy` after the same fine-tuning
-    as the chosen network's, None where that was not asked for.
+    `search_accuracy` is the task's mean score with the supernet's weights on the search split; `test_accuracy` after
+    the same fine-tuning as the chosen network's, None where that was not asked for.
     """
 
     name: str
@@ -58,17 +58,23 @@ class RivalResult:
 class SearchResult:
     """The chosen network with its evidence.
 
+    What is called accuracy here is the task's mean score, whatever the task: with classes the fraction classified
+    rightly; with others, for example, minus the mean squared error. `score_name` says which. Larger is better.
+
     Attributes:
         directory: where `result.json`, `network.onnx`, `network.safetensors`, `front.csv` and `report.html` lie.
         architecture: keeps every budget as measured.
         architecture_string: for families that have such strings.
         budgets: every budget with its predicted and measured value.
         certificate: of the last solve; None for strategies that do not solve.
-        estimate: how good the accuracy estimate is; None for strategies that score directly.
+        estimate: how good the estimate of the score is; None for strategies that score directly.
         note: what a reader must know beyond the certificate; empty where there is nothing.
-        search_accuracy: with the supernet's weights, on the search split.
-        test_accuracy: of the fine-tuned network on the test split, which was touched once.
-        test_standard_error: binomial.
+        task: what was asked of the network: "classification".
+        score_name: what the mean score is called: "accuracy", "minus NME".
+        search_accuracy: the mean score with the supernet's weights, on the search split.
+        search_standard_error: of that mean, from the spread of the scores; with classes the binomial one.
+        test_accuracy: the mean score of the fine-tuned network on the test split, which was touched once.
+        test_standard_error: of that mean, as above.
         onnx_difference: the largest absolute difference between the outputs of the file and of the torch network.
         num_attempts: derived networks that were measured until one kept the budgets.
         fingerprint: where latencies were taken; None where no budget is on latency.
@@ -86,7 +92,10 @@ class SearchResult:
     certificate: Certificate | None
     estimate: EstimateQuality | None
     note: str
+    task: str
+    score_name: str
     search_accuracy: float
+    search_standard_error: float
     test_accuracy: float
     test_standard_error: float
     onnx_difference: float

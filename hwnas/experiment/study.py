@@ -21,7 +21,7 @@ from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, Spl
 from hwnas.experiment.scoring import Scorer
 from hwnas.experiment.trials import run_trials
 from hwnas.nn import ModelSpace
-from hwnas.nn.families import MobileNetV3Space
+from hwnas.nn.families import HasStrings
 from hwnas.solve import maximise
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
@@ -143,12 +143,12 @@ class Study:
         derived = finished.attempt.derived
         architecture = derived.architecture
         rivals = () if self.rivals == "none" else (self._heaviest_feasible(), self._best_random())
+        searched = self.scorer(Proposal(architecture=architecture))
+        assert searched.standard_error is not None  # it is scored image by image
         return SearchResult(
             directory=self.directory,
             architecture=architecture,
-            architecture_string=(
-                self.space.to_string(architecture) if isinstance(self.space, MobileNetV3Space) else None
-            ),
+            architecture_string=self.space.to_string(architecture) if isinstance(self.space, HasStrings) else None,
             budgets=tuple(
                 BudgetResult(
                     profiler=budget.profiler,
@@ -163,7 +163,10 @@ class Study:
             certificate=derived.certificate,
             estimate=self.strategy.quality(derived) if isinstance(self.strategy, Certified) else None,
             note=derived.note,
-            search_accuracy=self.scorer(Proposal(architecture=architecture)).score,
+            task=self.data.task.name,
+            score_name=self.data.task.score_name,
+            search_accuracy=searched.score,
+            search_standard_error=searched.standard_error,
             test_accuracy=finished.test_accuracy,
             test_standard_error=finished.test_standard_error,
             onnx_difference=finished.onnx_difference,

@@ -12,7 +12,7 @@ from hwnas.space import Architecture
 from hwnas.store import Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, Strategy
 
-__all__ = ["run_trials"]
+__all__ = ["outcome_of", "run_trials"]
 
 
 def run_trials(
@@ -61,6 +61,11 @@ def run_trials(
     return number
 
 
+def outcome_of(trial: Trial) -> Outcome:
+    """What came of a finished trial, as the strategy was told it."""
+    return Outcome(score=trial.score, loss=trial.loss, scores=_unpacked(trial.scores, trial.num_images))
+
+
 def _replayed(proposal: Proposal, trial: Trial, store: TrialStore) -> Outcome:
     recorded = Proposal(
         architecture=Architecture.from_json(trial.architecture),
@@ -72,7 +77,7 @@ def _replayed(proposal: Proposal, trial: Trial, store: TrialStore) -> Outcome:
             f"Trial {trial.number} of {trial.study!r} in {store.path} is not the one this search asks for: the "
             "directory holds the history of another strategy, seed, table or version. Give another --out."
         )
-    return Outcome(score=trial.score, loss=trial.loss, scores=_unpacked(trial.scores, trial.num_images))
+    return outcome_of(trial)
 
 
 def _trial(study: str, number: int, proposal: Proposal, outcome: Outcome) -> Trial:

@@ -38,11 +38,11 @@ class BudgetRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Network:
-    """One network as a point: predicted cost (`ReportData.cost_name`), accuracy (0 to 1), and the measured latency."""
+    """One network as a point: predicted cost (`ReportData.cost_name`), mean score of the task, and measured latency."""
 
     name: str
     cost: float
-    accuracy: float
+    score: float
     standard_error: float | None = None
     measured_ms: float | None = None
 
@@ -81,18 +81,19 @@ class ReportData:
     Attributes:
         title: the heading.
         space: the space's name, and `num_architectures` how many networks it has.
-        chosen: the network that was returned; its accuracy is with the supernet's weights.
+        chosen: the network that was returned; its score is with the supernet's weights.
         budgets: every budget, in the order given.
         blocks: the blocks of the chosen network in running order, with the table's times.
         cost_name: the profiler whose cost is the horizontal axis, and `cost_unit` its standard unit.
         front: the exact front of utility against that cost, by rising cost.
         utility_label: what the front's utility is, for its axis.
-        evaluated: networks whose accuracy was taken with the supernet's weights.
+        score_name: what the task's mean score is called; an accuracy is a fraction, shown in percent.
+        evaluated: networks whose score was taken with the supernet's weights.
         rivals: what simpler searches find under the same budgets.
         calibration: whole networks that were both predicted and measured; `measured_ms` is set.
         certificate: of the last solve; None where the strategy proves nothing.
         estimate: how far the utility can be believed; None where the strategy estimates nothing.
-        test_accuracy: of the trained network on the test split, and its standard error.
+        test_score: of the trained network on the test split, and its standard error.
         noise_floor: the relative test-retest difference of the device, 0.01 for 1 %.
         seconds: wall-clock seconds of every phase.
     """
@@ -107,12 +108,13 @@ class ReportData:
     cost_unit: str = "ms"
     front: tuple[FrontPoint, ...] = ()
     utility_label: str = "estimated utility"
+    score_name: str = "accuracy"
     evaluated: tuple[Network, ...] = ()
     rivals: tuple[Network, ...] = ()
     calibration: tuple[Network, ...] = ()
     certificate: Certificate | None = None
     estimate: EstimateQuality | None = None
-    test_accuracy: float | None = None
+    test_score: float | None = None
     test_standard_error: float | None = None
     noise_floor: float | None = None
     fingerprint: Fingerprint | None = None
@@ -120,6 +122,11 @@ class ReportData:
     seed: int = 0
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def score_title(self) -> str:
+        """The score's name as a title begins."""
+        return self.score_name[:1].upper() + self.score_name[1:]
 
     @property
     def cost_label(self) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 
 from hwnas.cost import format_quantity
 from hwnas.report.data import BlockTime, Network, ReportData
-from hwnas.report.formats import format_percent
+from hwnas.report.formats import format_percent, format_score, is_fraction
 
-__all__ = ["Figure", "accuracy_figure", "agreement_figure", "front_figure", "plotly_script", "time_figure"]
+__all__ = ["Figure", "agreement_figure", "front_figure", "plotly_script", "score_figure", "time_figure"]
 
 Figure = dict[str, Any]
 
@@ -22,18 +22,19 @@ _PIXELS_PER_BAR = 22
 _PIXELS_AROUND_BARS = 90
 
 
-def accuracy_figure(data: ReportData) -> Figure:
-    """Accuracy against predicted cost: what was evaluated, the rivals, the choice, the budget line."""
+def score_figure(data: ReportData) -> Figure:
+    """The task's score against predicted cost: what was evaluated, the rivals, the choice, the budget line."""
     traces = []
     if data.evaluated:
-        traces.append(_points(data.evaluated, data.cost_unit, name="evaluated", color="@muted", size=6, opacity=0.55))
+        traces.append(_points(data, data.evaluated, name="evaluated", color="@muted", size=6, opacity=0.55))
     if data.rivals:
-        rivals = _points(data.rivals, data.cost_unit, name="rivals", color="@rival", size=10, symbol="diamond")
+        rivals = _points(data, data.rivals, name="rivals", color="@rival", size=10, symbol="diamond")
         traces.append(rivals | _error_bars(data.rivals, color="@rival"))
-    chosen = _points((data.chosen,), data.cost_unit, name="chosen", color="@chosen", size=16, symbol="star")
+    chosen = _points(data, (data.chosen,), name="chosen", color="@chosen", size=16, symbol="star")
     traces.append(chosen | _error_bars((data.chosen,), color="@chosen"))
-    layout = _layout(x=_cost_title(data), y="accuracy before fine-tuning")
-    layout["yaxis"]["tickformat"] = ".1~%"
+    layout = _layout(x=_cost_title(data), y=html.escape(f"{data.score_name} before fine-tuning"))
+    if is_fraction(data.score_name):
+        layout["yaxis"]["tickformat"] = ".1~%"
     return {"data": traces, "layout": layout | _budget_line(data)}
 
 
@@ -86,7 +87,7 @@ def agreement_figure(data: ReportData) -> Figure:
         (chosen, "chosen", "@chosen", 16, "star"),
     ):
         if networks:
-            trace = _points(networks, "ms", name=name, color=color, size=size, symbol=symbol)
+            trace = _points(data, networks, name=name, color=color, size=size, symbol=symbol)
             trace["y"] = [network.measured_ms for network in networks]
             trace["text"] = [
                 f"{html.escape(network.name)}<br>predicted {format_quantity(network.cost, 'ms')}"
@@ -135,8 +136,8 @@ def plotly_script() -> str:
 
 
 def _points(
+    data: ReportData,
     networks: Sequence[Network],
-    unit: str,
     *,
     name: str,
     color: str,
@@ -149,10 +150,10 @@ def _points(
         "mode": "markers",
         "name": name,
         "x": [network.cost for network in networks],
-        "y": [network.accuracy for network in networks],
+        "y": [network.score for network in networks],
         "text": [
-            f"{html.escape(network.name)}<br>{format_quantity(network.cost, unit)}, "
-            f"{format_percent(network.accuracy, network.standard_error)}"
+            f"{html.escape(network.name)}<br>{format_quantity(network.cost, data.cost_unit)}, "
+            f"{format_score(network.score, network.standard_error, name=data.score_name)}"
             for network in networks
         ],
         "hovertemplate": "%{text}<extra></extra>",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["format_count", "format_percent", "format_seconds"]
+import math
+
+__all__ = ["format_count", "format_percent", "format_score", "format_seconds", "is_fraction"]
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -19,6 +21,27 @@ def format_percent(fraction: float, standard_error: float | None = None) -> str:
     """A fraction in percent, with the standard error in percentage points."""
     text = f"{100 * fraction:.1f}"
     return f"{text} %" if standard_error is None else f"{text} ± {100 * standard_error:.1f} %"
+
+
+def is_fraction(score_name: str) -> bool:
+    """Whether a task's score is a fraction of examples, and is shown in percent: anybody's accuracy is."""
+    return score_name.endswith("accuracy")
+
+
+def format_score(score: float, standard_error: float | None = None, *, name: str) -> str:
+    """A task's mean score, rounded to two digits of its standard error: "97.8 ± 0.2 %", "-0.0553 ± 0.0021".
+
+    Args:
+        score: the mean.
+        standard_error: of the mean.
+        name: what the score is called; an accuracy is shown in percent.
+    """
+    if is_fraction(name):
+        return format_percent(score, standard_error)
+    if not standard_error or not math.isfinite(standard_error):
+        return f"{score:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(standard_error)))
+    return f"{score:.{decimals}f} ± {standard_error:.{decimals}f}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from hwnas.cost import format_quantity
 from hwnas.export import write_whole
 from hwnas.report.data import BlockTime, BudgetRow, ReportData
-from hwnas.report.figures import Figure, accuracy_figure, agreement_figure, front_figure, plotly_script, time_figure
-from hwnas.report.formats import format_count, format_percent, format_seconds
+from hwnas.report.figures import Figure, agreement_figure, front_figure, plotly_script, score_figure, time_figure
+from hwnas.report.formats import format_count, format_percent, format_score, format_seconds
 
 __all__ = ["render_report", "write_report"]
 
@@ -38,13 +38,13 @@ def render_report(data: ReportData) -> str:
     """The report as HTML text. Every text in `data` is escaped: a name may hold anything."""
     figures: dict[str, Figure] = {}
     sections = [_summary(data)]
-    figures["accuracy"] = accuracy_figure(data)
+    figures["score"] = score_figure(data)
     sections.append(
         _section(
-            f"Accuracy against {data.cost_label}",
-            "Accuracy is on data that the weights have not seen, before fine-tuning; the cost is as predicted. Nothing "
+            f"{data.score_title} against {data.cost_label}",
+            "Scored on data that the weights have not seen, before fine-tuning; the cost is as predicted. Nothing "
             "right of the dashed line may be returned.",
-            _figure("accuracy"),
+            _figure("score"),
         )
     )
     if data.front:
@@ -96,9 +96,10 @@ def _summary(data: ReportData) -> str:
         else '<p class="verdict bad">✗ A budget is not kept</p>'
     )
     tiles: list[tuple[str, str]] = []
-    if data.test_accuracy is not None:
-        tiles.append(("test accuracy", format_percent(data.test_accuracy, data.test_standard_error)))
-    tiles.append(("accuracy before fine-tuning", format_percent(data.chosen.accuracy, data.chosen.standard_error)))
+    name, chosen = data.score_name, data.chosen
+    if data.test_score is not None:
+        tiles.append((f"test {name}", format_score(data.test_score, data.test_standard_error, name=name)))
+    tiles.append((f"{name} before fine-tuning", format_score(chosen.score, chosen.standard_error, name=name)))
     if data.certificate is not None:
         proof = "proven" if data.certificate.status == "optimal" else "stopped by the time limit"
         tiles.append((f"gap to the best utility ({proof})", f"{data.certificate.gap:.3g}"))

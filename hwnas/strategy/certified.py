@@ -57,7 +57,7 @@ class EstimateQuality:
         noise: standard deviation of one score around the fit.
         standard_error: of the optimum's utility, relative to an average architecture's.
         uses_pairs: whether tables of neighbouring choices improved the held-out tau and were kept.
-        probability_best: bootstrap probability that the architecture handed on is the most accurate
+        probability_best: bootstrap probability that the architecture handed on has the highest score
             of the evaluated feasible ones; None where fewer than two were evaluated alike.
     """
 
@@ -171,8 +171,8 @@ class Certified:
                 rank = 1 + [architecture for architecture, _ in kept].index(optimum)
                 note = (
                     f"the certified optimum was rank {rank} of {len(kept)} feasible architectures evaluated "
-                    f"({fidelity}); the first is handed on: it is {difference:.2%} more accurate "
-                    f"(paired standard error {error:.2%})"
+                    f"({fidelity}); the first is handed on: its score is higher by {difference:.4g} "
+                    f"(paired standard error {error:.2g})"
                 )
                 return Derived(architecture=best, certificate=solution.certificate, note=note, runner_up=optimum)
         return Derived(architecture=optimum, certificate=solution.certificate)

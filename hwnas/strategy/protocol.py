@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
@@ -17,7 +18,7 @@ __all__ = ["Derived", "Fidelity", "Outcome", "Proposal", "Strategy"]
 
 Fidelity = Literal["batch", "full", "trained"]
 """How an architecture is scored: `batch` is the loss on one batch beside the teacher's, quick and noisy;
-`full` the accuracy on the whole search split with the supernet's weights and batch norm re-estimated;
+`full` the task's mean score (accuracy, with classes) on the whole search split with the supernet's weights and batch norm re-estimated;
 `trained` the same after a short training of the frozen network."""
 
 
@@ -45,6 +46,11 @@ class Outcome:
     score: float
     loss: float
     scores: NDArray[np.float32] | None = None
+
+    @property
+    def standard_error(self) -> float | None:
+        """The standard error of the mean score, from the spread of the scores; None where there are none."""
+        return None if self.scores is None else float(self.scores.std(dtype=np.float64)) / math.sqrt(len(self.scores))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

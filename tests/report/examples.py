@@ -15,7 +15,7 @@ def finished_search(*, name: str = "chosen") -> ReportData:
     latencies = np.sort(rng.uniform(2.0, 9.0, 60))
     accuracies = 0.86 + 0.05 * np.log(latencies) / np.log(9) + rng.normal(0, 0.006, 60)
     evaluated = tuple(
-        Network(name=f"network {index}", cost=float(latency), accuracy=float(accuracy), standard_error=0.004)
+        Network(name=f"network {index}", cost=float(latency), score=float(accuracy), standard_error=0.004)
         for index, (latency, accuracy) in enumerate(zip(latencies, accuracies, strict=True))
     )
     front = tuple(
@@ -23,7 +23,7 @@ def finished_search(*, name: str = "chosen") -> ReportData:
         for latency in np.linspace(2, 9, 40)
     )
     calibration = tuple(
-        Network(name=f"whole {i}", cost=float(x), accuracy=0.9, measured_ms=float(x * rng.normal(1.0, 0.02)))
+        Network(name=f"whole {i}", cost=float(x), score=0.9, measured_ms=float(x * rng.normal(1.0, 0.02)))
         for i, x in enumerate(np.linspace(2.2, 8.8, 16))
     )
     options = ("ds_r1_k3_s1_e1_c16_nre", "ir_k3_e4_se0.25", "ir_k5_e6_c40", "skip", name)
@@ -40,7 +40,7 @@ def finished_search(*, name: str = "chosen") -> ReportData:
         title=f"mobilenet_v3_28 within 5 ms {name}",
         space="mobilenet_v3_28",
         num_architectures=5_916_343_431_431_431_431_431,
-        chosen=Network(name=name, cost=4.81, accuracy=0.912, standard_error=0.004, measured_ms=4.87),
+        chosen=Network(name=name, cost=4.81, score=0.912, standard_error=0.004, measured_ms=4.87),
         budgets=(
             BudgetRow(profiler="latency", unit="ms", limit=5.0, predicted=4.81, measured=4.87),
             BudgetRow(profiler="params", unit="params", limit=4e6, predicted=3_912_345, measured=3_912_345),
@@ -50,8 +50,8 @@ def finished_search(*, name: str = "chosen") -> ReportData:
         front=front,
         evaluated=evaluated,
         rivals=(
-            Network(name="largest MACs", cost=4.95, accuracy=0.897, standard_error=0.004),
-            Network(name=f"best of 32 random {name}", cost=4.4, accuracy=0.901, standard_error=0.004),
+            Network(name="largest MACs", cost=4.95, score=0.897, standard_error=0.004),
+            Network(name=f"best of 32 random {name}", cost=4.4, score=0.901, standard_error=0.004),
         ),
         calibration=calibration,
         certificate=Certificate.optimal(-0.4 + 0.1 * float(np.log(4.8))),
@@ -66,7 +66,7 @@ def finished_search(*, name: str = "chosen") -> ReportData:
             uses_pairs=False,
             probability_best=0.83,
         ),
-        test_accuracy=0.923,
+        test_score=0.923,
         test_standard_error=0.003,
         noise_floor=0.011,
         fingerprint=Fingerprint(

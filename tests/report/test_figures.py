@@ -5,17 +5,17 @@ import dataclasses
 import pytest
 
 from hwnas.report import BlockTime, BudgetRow
-from hwnas.report.figures import accuracy_figure, agreement_figure, front_figure, time_figure
+from hwnas.report.figures import agreement_figure, front_figure, score_figure, time_figure
 
 from .examples import HOSTILE, finished_search
 
 DATA = finished_search()
 
 
-def test_accuracy_has_a_trace_for_each_kind_and_the_budget_line() -> None:
-    figure = accuracy_figure(DATA)
+def test_the_score_has_a_trace_for_each_kind_and_the_budget_line() -> None:
+    figure = score_figure(DATA)
     assert [trace["name"] for trace in figure["data"]] == ["evaluated", "rivals", "chosen"]
-    assert figure["data"][0]["y"] == [network.accuracy for network in DATA.evaluated]
+    assert figure["data"][0]["y"] == [network.score for network in DATA.evaluated]
     assert figure["layout"]["shapes"][0]["x0"] == 5.0
     assert figure["layout"]["annotations"][0]["text"] == "budget 5 ms"
 
@@ -23,7 +23,7 @@ def test_accuracy_has_a_trace_for_each_kind_and_the_budget_line() -> None:
 def test_without_a_latency_budget_there_is_no_line() -> None:
     data = dataclasses.replace(DATA, budgets=DATA.budgets[1:])
     assert data.cost_limit is None
-    assert "shapes" not in accuracy_figure(data)["layout"]
+    assert "shapes" not in score_figure(data)["layout"]
 
 
 def test_the_front_marks_the_choice_at_its_certified_utility() -> None:
@@ -52,7 +52,7 @@ def test_blocks_that_take_no_time_are_no_division_by_zero() -> None:
     assert "0.0 %" in time_figure([block])["data"][0]["text"][0]
 
 
-@pytest.mark.parametrize("make", [accuracy_figure, front_figure, agreement_figure])
+@pytest.mark.parametrize("make", [score_figure, front_figure, agreement_figure])
 def test_labels_are_escaped(make) -> None:
     assert "<img" not in str(make(finished_search(name=HOSTILE)))
 
@@ -60,9 +60,17 @@ def test_labels_are_escaped(make) -> None:
 def test_another_cost_has_its_own_name_unit_and_budget() -> None:
     budget = BudgetRow(profiler="macs", unit="macs", limit=5e6, predicted=4e6)
     chosen = dataclasses.replace(DATA.chosen, cost=4e6)
-    figure = accuracy_figure(
+    figure = score_figure(
         dataclasses.replace(DATA, cost_name="macs", cost_unit="macs", budgets=(budget,), chosen=chosen)
     )
     assert figure["layout"]["xaxis"]["title"]["text"] == "predicted MACs"
     assert figure["layout"]["annotations"][0]["text"] == "budget 5 M MACs"
     assert "4 M MACs" in figure["data"][-1]["text"][0]
+
+
+def test_a_score_that_is_no_accuracy_is_shown_as_it_is() -> None:
+    chosen = dataclasses.replace(DATA.chosen, score=-0.0553, standard_error=0.0021)
+    figure = score_figure(dataclasses.replace(DATA, score_name="minus <NME>", chosen=chosen))
+    assert figure["layout"]["yaxis"]["title"]["text"] == "minus &lt;NME&gt; before fine-tuning"
+    assert "tickformat" not in figure["layout"]["yaxis"]
+    assert figure["data"][-1]["text"] == ["chosen<br>4.81 ms, -0.0553 ± 0.0021"]

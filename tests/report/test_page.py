@@ -39,7 +39,7 @@ class Page(html.parser.HTMLParser):
 
     @property
     def figures(self) -> dict[str, dict[str, object]]:
-        [found] = [script for script in self.scripts if script.strip().startswith('{"accuracy"')]
+        [found] = [script for script in self.scripts if script.strip().startswith('{"score"')]
         return json.loads(found)
 
 
@@ -90,7 +90,7 @@ def test_foreign_text_stays_text() -> None:
 
 
 def test_every_figure_is_one_that_plotly_accepts(page: Page) -> None:
-    assert list(page.figures) == ["accuracy", "front", "agreement", "time"]
+    assert list(page.figures) == ["score", "front", "agreement", "time"]
     colours = re.compile(r'"@[a-z]+"')
     for figure in page.figures.values():
         text = json.dumps(figure)
@@ -100,10 +100,23 @@ def test_every_figure_is_one_that_plotly_accepts(page: Page) -> None:
 
 
 def test_a_report_of_the_least_there_is() -> None:
-    chosen = Network(name="chosen", cost=1.0, accuracy=0.5)
+    chosen = Network(name="chosen", cost=1.0, score=0.5)
     page = Page(render_report(ReportData(title="t", space="s", num_architectures=6, chosen=chosen, budgets=())))
-    assert list(page.figures) == ["accuracy"]
+    assert list(page.figures) == ["score"]
     assert "One of 6 networks of s" in page.text
+
+
+def test_another_score_than_accuracy_has_its_own_name() -> None:
+    chosen = Network(name="chosen", cost=1.0, score=-0.0553, standard_error=0.0021)
+    data = ReportData(title="t", space="s", num_architectures=6, chosen=chosen, budgets=(), score_name="minus NME")
+    page = Page(render_report(dataclasses.replace(data, test_score=-0.05, test_standard_error=0.002)))
+    for words in (
+        "test minus NME -0.0500 ± 0.0020",
+        "minus NME before fine-tuning -0.0553 ± 0.0021",
+        "Minus NME against",
+    ):
+        assert words in page.text
+    assert "ccuracy" not in page.text
 
 
 def test_the_file_is_replaced_in_one_step(tmp_path: pathlib.Path) -> None:
@@ -123,7 +136,7 @@ def test_a_browser_draws_every_figure(tmp_path: pathlib.Path) -> None:
     command = [browser, *flags, profile, "--virtual-time-budget=5000", "--dump-dom", path.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     drawn = done.stdout[: done.stdout.index('id="figures"')]
-    for name in ("accuracy", "front", "agreement", "time"):
+    for name in ("score", "front", "agreement", "time"):
         assert re.search(
             rf'class="figure[^"]*js-plotly-plot[^"]*" id="{name}"|id="{name}" class="figure[^"]*js-plotly-plot', drawn
         )
