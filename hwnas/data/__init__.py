@@ -3,6 +3,7 @@
     load.py      the data sets that have a name, and where their files lie
     splits.py    dividing a data set by seed; `Splits` and their hashes
     part.py      one part: whole batches by index
+    joined.py    several parts as one
     stream.py    batches one after the other
     augment.py   random changes of small images
     task.py      what is asked of a network: loss and score
@@ -12,7 +13,8 @@ Bring your own data as any torch data set of `(input, ..., label)`: `split(datas
 functions: `split(dataset, seed=0, task=Task(name=..., loss=..., score=...))`.
 """
 
-from hwnas.data.augment import ShiftFlip
+from hwnas.data.augment import Cutout, ShiftFlip
+from hwnas.data.joined import JoinedPart
 from hwnas.data.load import DataName, digits, fashion_mnist, image_folder, load_data
 from hwnas.data.part import Augmentation, Batch, DatasetPart, Indices, Normalisation, Part, TensorPart
 from hwnas.data.splits import Splits, split
@@ -24,9 +26,11 @@ __all__ = [
     "REGRESSION",
     "Augmentation",
     "Batch",
+    "Cutout",
     "DataName",
     "DatasetPart",
     "Indices",
+    "JoinedPart",
     "Normalisation",
     "Part",
     "Request",

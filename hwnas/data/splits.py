@@ -182,7 +182,8 @@ def split(
     normalisation = None
     if normalise and isinstance(dataset, TensorDataset):
         normalisation = Normalisation.of(dataset.tensors[0][torch.from_numpy(train_indices)])
-    train, search = part(dataset, labels, train_indices, training=True), part(dataset, labels, search_indices)
+    # A part augments only when asked to: the search part is, where the final network learns from it as well.
+    train, search = (part(dataset, labels, indices, training=True) for indices in (train_indices, search_indices))
     if test is None or test_labels is None:
         assert test_indices is not None
         return Splits(train=train, search=search, test=part(dataset, labels, test_indices), task=task)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from hwnas.data.part import Batch, DatasetPart, Indices, Part
+from hwnas.data.part import Batch, Indices, Part
 
 __all__ = ["Request", "nth_batch", "stream"]
 
@@ -46,14 +46,15 @@ def stream(part: Part, requests: Iterable[Request]) -> Iterator[Batch]:
     What a batch holds depends on its request alone, so that a stream may begin anywhere and the number of workers
     changes nothing.
     """
-    if not isinstance(part, DatasetPart) or part.num_workers == 0:
+    num_workers = getattr(part, "num_workers", 0)
+    if num_workers == 0:
         return (part.batch(request.indices, seed=request.seed) for request in requests)
     return iter(
         DataLoader(
             _ByRequest(part),
             sampler=requests,
             batch_size=None,
-            num_workers=part.num_workers,
+            num_workers=num_workers,
             pin_memory=torch.cuda.is_available(),
         )
     )

@@ -16,7 +16,7 @@ from hwnas.train.checkpoint import Run
 from hwnas.train.loop import CHECKPOINT_SECONDS, Forward, Progress, Step, StepContext, TrainingResult, train
 from hwnas.train.recipe import Recipe
 
-__all__ = ["fine_tune"]
+__all__ = ["evaluating", "fine_tune", "structure"]
 
 
 def fine_tune(
@@ -51,13 +51,13 @@ def fine_tune(
     """
     run = Run(
         kind="fine_tune",
-        subject=_structure(module),
+        subject=structure(module),
         recipe=recipe.to_json(),
         seed=seed,
         splits=splits.hashes,
-        roles={} if teacher is None else {"teacher": _structure(teacher)},
+        roles={} if teacher is None else {"teacher": structure(teacher)},
     )
-    with _evaluating(teacher):
+    with evaluating(teacher):
         return train(
             module,
             splits.train,
@@ -88,7 +88,7 @@ def _supervised(recipe: Recipe, task: Task, teacher: nn.Module | None) -> Step:
 
 
 @contextlib.contextmanager
-def _evaluating(teacher: nn.Module | None) -> Iterator[None]:
+def evaluating(teacher: nn.Module | None) -> Iterator[None]:
     """The teacher in evaluation mode, for as long as it lasts."""
     if teacher is None:
         yield
@@ -101,7 +101,7 @@ def _evaluating(teacher: nn.Module | None) -> Iterator[None]:
         teacher.train(was_training)
 
 
-def _structure(module: nn.Module) -> str:
+def structure(module: nn.Module) -> str:
     """SHA-256 over the names and shapes of all parameters and buffers."""
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     lines = (f"{name} {tuple(tensor.shape)}\n" for name, tensor in sorted(tensors.items()))

@@ -40,8 +40,9 @@ __all__ = [
 CHECKPOINT_SECONDS = 60.0
 """How often a checkpoint is written within an epoch; at the end of every epoch one is written anyway."""
 
-Forward = Callable[..., Tensor]
-"""`forward(inputs, selection)`, or `forward(inputs)`: the network's outputs, through all wrappers."""
+Forward = Callable[..., Any]
+"""`forward(inputs, selection)`, or `forward(inputs)`: the network's outputs, through all wrappers: a tensor, or, of a
+network with an auxiliary head, a pair of them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -265,13 +266,14 @@ class _Network(nn.Module):
         self.model = model
         self._num_classes = num_classes
 
-    def forward(self, inputs: tuple[Tensor, ...], selection: Any | None = None) -> Tensor:
-        outputs: Tensor = self.model(*inputs) if selection is None else self.model(inputs, selection)
-        if self._num_classes and (outputs.ndim != 2 or outputs.shape[1] < self._num_classes):
-            raise DataError(
-                f"The model must give one number a class, {self._num_classes} an image; its output has the shape "
-                f"{tuple(outputs.shape)}. Give the model as many outputs as the data have classes."
-            )
+    def forward(self, inputs: tuple[Tensor, ...], selection: Any | None = None) -> Any:
+        outputs: Any = self.model(*inputs) if selection is None else self.model(inputs, selection)
+        for each in outputs if isinstance(outputs, tuple) else (outputs,):  # the second of a pair is auxiliary
+            if self._num_classes and (each.ndim != 2 or each.shape[1] < self._num_classes):
+                raise DataError(
+                    f"The model must give one number a class, {self._num_classes} an image; its output has the shape "
+                    f"{tuple(each.shape)}. Give the model as many outputs as the data have classes."
+                )
         return outputs
 
 
