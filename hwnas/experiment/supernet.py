@@ -1,10 +1,11 @@
-"""Training the supernet of a search: the sandwich rule's two ends are the space's own."""
+"""Training the supernet of a search: the sandwich rule's two ends and the cost are the space's own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from hwnas.cost import CostTable
 from hwnas.data import Splits
 from hwnas.nn import ModelSpace
 from hwnas.profiler import FlopsProfiler
@@ -22,7 +23,7 @@ def train_whole_space(
     directory: Path,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
-    """Train a supernet whose largest and smallest architectures are those with the most and the fewest MACs.
+    """Train a supernet whose largest and smallest architectures, and whose bins, are by MACs.
 
     Interrupted and called again, it goes on from the last checkpoint in `directory`.
 
@@ -38,6 +39,7 @@ def train_whole_space(
         Exception: whatever `train_supernet` raises.
     """
     macs = FlopsProfiler(space).cost
+    assert isinstance(macs, CostTable)  # counts add up
     return train_supernet(
         space,
         data,
@@ -45,6 +47,7 @@ def train_whole_space(
         seed=seed,
         largest=macs.maximum().architecture,
         smallest=macs.minimum().architecture,
+        cost=macs,
         directory=directory,
         progress=progress,
     )

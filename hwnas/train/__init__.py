@@ -3,6 +3,7 @@
 recipe.py       the numbers of training
 loop.py         the loop, once for all; resumable at any step
 single_path.py  a supernet's step: one uniform path
+cost_bins.py    ... uniform over ranges of cost
 sandwich.py     a supernet's step: largest, smallest and random ones
 supernet.py     training a supernet, loading its weights
 fine_tune.py    training one network

@@ -39,6 +39,9 @@ class Recipe:
         label_smoothing: of the cross-entropy, from 0 to below 1.
         gradient_clip: the largest norm of the gradient of a step; None: no limit.
         scheme: of a supernet: "single_path" or "sandwich".
+        macs_range: of the single paths: draw them uniformly over bins of multiply-accumulates from the first number to
+            the second, and uniformly within a bin; None: uniformly over all architectures.
+        num_cost_bins: how many bins of one width the range has; 7 of 10 million each in SPOS, from 290 to 360 million.
         num_random: of the sandwich rule: random architectures a step, beside the largest and the smallest.
         distillation: weight of the loss against a teacher's outputs, in the sandwich rule and in fine-tuning.
         channels_last: keep images and weights in that memory format; faster for convolutions.
@@ -60,6 +63,8 @@ class Recipe:
     label_smoothing: float = 0.1
     gradient_clip: float | None = 5.0
     scheme: Scheme = "single_path"
+    macs_range: tuple[float, float] | None = None
+    num_cost_bins: int = 7
     num_random: int = 2
     distillation: float = 1.0
     channels_last: bool = True
@@ -78,6 +83,12 @@ class Recipe:
         _require("label_smoothing", self.label_smoothing, "at least 0 and below 1", 0 <= self.label_smoothing < 1)
         if self.gradient_clip is not None:
             _require("gradient_clip", self.gradient_clip, "above 0", self.gradient_clip > 0)
+        if self.macs_range is not None:
+            if isinstance(self.macs_range, list):  # as JSON has it
+                object.__setattr__(self, "macs_range", tuple(self.macs_range))
+            _require("macs_range", self.macs_range, "two numbers, the lower first", _is_range(self.macs_range))
+            _require("macs_range", self.macs_range, "None unless `scheme` is single_path", self.scheme == "single_path")
+        _require("num_cost_bins", self.num_cost_bins, "at least 1", self.num_cost_bins >= 1)
         _require("num_random", self.num_random, "at least 0", self.num_random >= 0)
         _require("distillation", self.distillation, "at least 0", self.distillation >= 0)
         for name, words in _WORDS.items():
@@ -86,7 +97,8 @@ class Recipe:
 
     def to_json(self) -> Mapping[str, Any]:
         """The fields as a JSON object."""
-        return dataclasses.asdict(self)
+        fields = dataclasses.asdict(self)
+        return fields | {"macs_range": self.macs_range and list(self.macs_range)}
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimiser of the model's parameters; biases and normalisation in a group without decay."""
@@ -112,6 +124,15 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "schedule": get_args(Schedule),
     "scheme": get_args(Scheme),
 }
+
+
+def _is_range(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(end, int | float) for end in value)
+        and -math.inf < value[0] < value[1] < math.inf
+    )
 
 
 def _require(name: str, value: object, rule: str, holds: bool) -> None:

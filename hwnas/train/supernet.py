@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hwnas.cost import CostTable
 from hwnas.data import Splits, Task
 from hwnas.errors import CheckpointError, ConfigError
 from hwnas.nn import ModelSpace
 from hwnas.space import Architecture
+from hwnas.space.option import canonical_uid
 from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_checkpoint
+from hwnas.train.cost_bins import CostBins
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import CHECKPOINT_SECONDS, Progress, Step, TrainingResult, train
 from hwnas.train.recipe import Recipe
@@ -30,6 +33,7 @@ def train_supernet(
     seed: int,
     largest: Architecture | None = None,
     smallest: Architecture | None = None,
+    cost: CostTable | None = None,
     directory: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     accelerator: Any | None = None,
@@ -48,6 +52,7 @@ def train_supernet(
         seed: of all randomness.
         largest: the architecture with the most MACs; needed for the sandwich rule.
         smallest: that with the fewest.
+        cost: multiply-accumulates; needed for a recipe with `macs_range`.
         directory: for the checkpoints; None: none are written.
         progress: called after every step.
         accelerator: an `accelerate.Accelerator` of one's own; one is made if not given.
@@ -56,7 +61,8 @@ def train_supernet(
 
     Raises:
         CheckpointError: for checkpoints of another run, or that cannot be read or written.
-        ConfigError: for the sandwich rule without its two architectures, or a batch size that does not fit.
+        ConfigError: for the sandwich rule without its two architectures, a `macs_range` without a cost or that no
+            architecture meets, or a batch size that does not fit.
         DataError: for data of another shape than the space's example inputs.
         TrainingError: when training diverges; the last good checkpoint is kept and named.
     """
@@ -64,20 +70,23 @@ def train_supernet(
     ends = {
         name: space.space.validate(a) for name, a in (("largest", largest), ("smallest", smallest)) if a is not None
     }
+    roles = {name: architecture.uid for name, architecture in ends.items()} if recipe.scheme == "sandwich" else {}
+    if recipe.macs_range is not None and cost is not None:
+        roles["cost"] = canonical_uid(cost.to_json())
     run = Run(
         kind=_KIND,
         subject=space.space.uid,
         recipe=recipe.to_json(),
         seed=seed,
         splits=splits.hashes,
-        roles={name: architecture.uid for name, architecture in ends.items()} if recipe.scheme == "sandwich" else {},
+        roles=roles,
     )
     return train(
         space,
         splits.train,
         splits.task,
         recipe,
-        _step(space, splits.task, recipe, ends),
+        _step(space, splits.task, recipe, ends, cost),
         run=run,
         directory=None if directory is None else Path(directory),
         progress=progress,
@@ -113,9 +122,14 @@ def load_supernet(space: ModelSpace, path: str | Path) -> Checkpoint:
     return checkpoint
 
 
-def _step(space: ModelSpace, task: Task, recipe: Recipe, ends: dict[str, Architecture]) -> Step:
+def _step(space: ModelSpace, task: Task, recipe: Recipe, ends: dict[str, Architecture], cost: CostTable | None) -> Step:
     if recipe.scheme == "single_path":
-        return single_path(space.space, task, label_smoothing=recipe.label_smoothing)
+        bins = None
+        if recipe.macs_range is not None:
+            if cost is None:
+                raise ConfigError("`macs_range` needs `cost`, the table of a FlopsProfiler; got none.")
+            bins = CostBins(space.space, cost, recipe.macs_range, recipe.num_cost_bins)
+        return single_path(space.space, task, label_smoothing=recipe.label_smoothing, bins=bins)
     if len(ends) < 2:
         raise ConfigError(
             "The scheme 'sandwich' needs `largest` and `smallest`: the architectures with the most and the fewest MACs."

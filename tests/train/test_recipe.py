@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -20,6 +22,11 @@ from hwnas.train import Recipe
         ({"weight_decay": -1.0}, "`weight_decay` must be at least 0"),
         ({"label_smoothing": 1.0}, "`label_smoothing` must be at least 0 and below 1"),
         ({"gradient_clip": 0.0}, "`gradient_clip` must be above 0"),
+        ({"macs_range": (3e6, 2e6)}, "`macs_range` must be two numbers, the lower first; got "),
+        ({"macs_range": 3e6}, "`macs_range` must be two numbers, the lower first; got 3000000.0"),
+        ({"macs_range": (1e6, float("inf"))}, "`macs_range` must be two numbers"),
+        ({"macs_range": (1e6, 2e6), "scheme": "sandwich"}, "`macs_range` must be None unless `scheme` is single_path"),
+        ({"num_cost_bins": 0}, "`num_cost_bins` must be at least 1; got 0"),
         ({"num_random": -1}, "`num_random` must be at least 0"),
         ({"distillation": -1.0}, "`distillation` must be at least 0"),
         ({"scheme": "dart"}, "`scheme` must be one of sandwich, single_path; got 'dart'"),
@@ -31,6 +38,13 @@ from hwnas.train import Recipe
 def test_values_out_of_range(options, message):
     with pytest.raises(ConfigError, match=message):
         Recipe(**options)
+
+
+def test_as_json():
+    recipe = Recipe(macs_range=(1e6, 2e6))
+    text = json.loads(json.dumps(recipe.to_json()))
+    assert text == recipe.to_json()
+    assert Recipe(**text) == recipe
 
 
 def learning_rates(**options):

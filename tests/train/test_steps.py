@@ -6,8 +6,10 @@ import torch
 from torch import nn
 
 from hwnas.data import CLASSIFICATION, Batch
-from hwnas.errors import ArchitectureError, ConfigError
+from hwnas.errors import ArchitectureError, CheckpointError, ConfigError
+from hwnas.profiler import FlopsProfiler
 from hwnas.train import Recipe, fine_tune, train_supernet
+from hwnas.train.cost_bins import CostBins
 from hwnas.train.sandwich import sandwich
 from hwnas.train.single_path import single_path
 from tests.train.examples import context, ends, make_space, make_splits, same, weights
@@ -45,6 +47,35 @@ def test_single_path():
     other = {"k1": "k3", "k3": "k1"}[network.ran[0]["first"]]
     first = {name: gradient for name, gradient in gradients(space).items() if name.startswith("module.0.")}
     assert all((gradient is None) == (f".{other}." in name) for name, gradient in first.items())
+
+
+def test_single_path_over_bins_of_cost():
+    space = make_space()
+    macs = FlopsProfiler(space).cost
+    low, high = macs.minimum().value, macs.maximum().value
+    middle = (low + high) / 2
+    bins = CostBins(space.space, macs, (middle, high), 3)
+    network = Recording(space)
+    step = single_path(space.space, CLASSIFICATION, label_smoothing=0.1, bins=bins)
+    for seed in range(30):
+        step(network, BATCH, context(space, network.backward, seed=seed))
+    assert all(middle <= macs.value(architecture) <= high for architecture in network.ran)
+    assert len(set(network.ran)) > 5
+
+
+def test_a_range_of_macs_needs_them_and_keeps_to_them(tmp_path):
+    macs = FlopsProfiler(make_space()).cost
+    limits = (macs.minimum().value, macs.maximum().value)
+    recipe = Recipe(epochs=1, batch_size=16, macs_range=limits, num_cost_bins=2)
+    with pytest.raises(ConfigError, match="`macs_range` needs `cost`, the table of a FlopsProfiler; got none"):
+        train_supernet(make_space(), make_splits(), recipe, seed=0)
+    whole, resumed = make_space(), make_space()
+    train_supernet(whole, make_splits(), recipe, seed=0, cost=macs)
+    train_supernet(make_space(), make_splits(), recipe, seed=0, cost=macs, directory=tmp_path, max_steps=2)
+    with pytest.raises(CheckpointError, match="cost"):
+        train_supernet(make_space(), make_splits(), recipe, seed=0, cost=2 * macs, directory=tmp_path)
+    train_supernet(resumed, make_splits(), recipe, seed=0, cost=macs, directory=tmp_path)
+    assert same(weights(whole), weights(resumed))
 
 
 def test_sandwich_is_one_sum_of_gradients():
