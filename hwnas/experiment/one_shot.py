@@ -27,7 +27,7 @@ from hwnas.store import TrialStore
 from hwnas.strategy import Moment, OneShot
 from hwnas.train import Progress, Recipe, Run, StepContext, TrainingResult, batch_statistics, check_inputs, train
 
-__all__ = ["SearchLog", "run_one_shot"]
+__all__ = ["SearchEpoch", "SearchLog", "run_one_shot"]
 
 _VALIDATION = 21  # the stream of random numbers that orders the search part
 
@@ -154,6 +154,19 @@ def run_one_shot(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchEpoch:
+    """What a search had come to after an epoch.
+
+    Attributes:
+        probabilities: of every option of every choice, by the choice's name.
+        expected: the expected cost, by the profiler's name.
+    """
+
+    probabilities: Mapping[str, Sequence[float]]
+    expected: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SearchLog:
     """The probabilities of a search and what they cost, epoch by epoch; facts of a run's store.
 
@@ -169,25 +182,30 @@ class SearchLog:
 
     def __call__(self, epoch: int, distribution: Distribution) -> None:
         """Keep an epoch; one that is done again after a kill gives the same."""
-        content = {
-            "probabilities": {name: values.tolist() for name, values in distribution.items()},
-            "expected": {name: cost.expected(distribution) for name, cost in self.costs.items()},
-        }
-        self.store.set_fact(self._fact(epoch), content)
+        done = SearchEpoch(
+            probabilities={name: values.tolist() for name, values in distribution.items()},
+            expected={name: cost.expected(distribution) for name, cost in self.costs.items()},
+        )
+        self.store.set_fact(self._fact(epoch), dataclasses.asdict(done))
+
+    def epochs(self) -> list[SearchEpoch]:
+        """What was kept, from the first epoch on."""
+        found: list[SearchEpoch] = []
+        while (content := self.store.fact(self._fact(len(found) + 1))) is not None:
+            found.append(SearchEpoch(**content))
+        return found
 
     def write(self, directory: Path) -> None:
         """Write `probabilities.csv` and `expected_costs.csv`."""
-        epochs: list[tuple[int, Any]] = []
-        while (content := self.store.fact(self._fact(len(epochs) + 1))) is not None:
-            epochs.append((len(epochs) + 1, content))
+        epochs = list(enumerate(self.epochs(), 1))
         options = {choice.name: choice.options for cost in self.costs.values() for choice in cost.space.choices}
         _write_csv(
             directory / "probabilities.csv",
             ("epoch", "choice", "option", "probability"),
             [
                 (epoch, name, option, probability)
-                for epoch, content in epochs
-                for name, values in content["probabilities"].items()
+                for epoch, done in epochs
+                for name, values in done.probabilities.items()
                 for option, probability in zip(options[name], values, strict=True)
             ],
         )
@@ -196,8 +214,8 @@ class SearchLog:
             ("epoch", "profiler", "expected", "unit"),
             [
                 (epoch, name, value, self.costs[name].unit)
-                for epoch, content in epochs
-                for name, value in content["expected"].items()
+                for epoch, done in epochs
+                for name, value in done.expected.items()
             ],
         )
 

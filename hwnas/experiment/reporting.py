@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.special import entr
 
 from hwnas.cost import STANDARD_UNITS, CostTable, LatencyTable
 from hwnas.device import read_networks
+from hwnas.experiment.one_shot import SearchEpoch
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.study import Study
 from hwnas.experiment.trials import outcome_of
 from hwnas.report import (
     BlockTime,
     BudgetRow,
+    ExpectedCost,
     FrontPoint,
     Network,
     ReportData,
@@ -72,6 +78,8 @@ def write_evidence(study: Study, result: SearchResult, *, title: str) -> None:
             for rival in result.rivals
         ),
         calibration=_calibration(table, cost),
+        expected_costs=_expected_costs(study),
+        entropy_by_epoch=tuple(_entropy(epoch) for epoch in study.search_log.epochs()),
         certificate=result.certificate,
         estimate=result.estimate,
         test_score=result.test_accuracy,
@@ -110,6 +118,23 @@ def _evaluated(study: Study, cost: CostTable) -> tuple[Network, ...]:
                     standard_error=outcome_of(trial).standard_error,
                 )
     return tuple(points.values())
+
+
+def _expected_costs(study: Study) -> tuple[ExpectedCost, ...]:
+    log = study.search_log
+    epochs = log.epochs()
+    return tuple(
+        ExpectedCost(profiler=name, unit=cost.unit, by_epoch=tuple(epoch.expected[name] for epoch in epochs))
+        for name, cost in log.costs.items()
+        if epochs
+    )
+
+
+def _entropy(epoch: SearchEpoch) -> float:
+    """Of the probabilities, summed over the choices, as a share of the uniform ones'; 0 where nothing is open."""
+    choices = [np.asarray(probabilities) for probabilities in epoch.probabilities.values()]
+    most = sum(math.log(len(probabilities)) for probabilities in choices)
+    return float(sum(entr(probabilities).sum() for probabilities in choices)) / most if most else 0.0
 
 
 def _calibration(table: LatencyTable | None, cost: CostTable) -> tuple[Network, ...]:

@@ -90,12 +90,6 @@ class Study:
         return result
 
     def _take_steps(self, strategy: OneShot, advance: Callable[..., None]) -> None:
-        costs = {budget.profiler: budget.cost for budget in self.budgets} | {"macs": self._table("macs")}
-        log = SearchLog(
-            store=self.store,
-            study=self.name,
-            costs={name: cost for name, cost in costs.items() if isinstance(cost, CostTable)},
-        )
         run_one_shot(
             strategy,
             self.space,
@@ -104,10 +98,20 @@ class Study:
             settings={**self.settings, "budgets": [str(budget) for budget in self.budgets]},
             seed=self.seed,
             directory=self.directory / "search",
-            log=log,
+            log=self.search_log,
             progress=training_steps(advance),
         )
-        log.write(self.directory)
+        self.search_log.write(self.directory)
+
+    @functools.cached_property
+    def search_log(self) -> SearchLog:
+        """What a strategy that takes steps came to, epoch by epoch; of the others nothing."""
+        costs = {budget.profiler: budget.cost for budget in self.budgets} | {"macs": self._table("macs")}
+        return SearchLog(
+            store=self.store,
+            study=self.name,
+            costs={name: cost for name, cost in costs.items() if isinstance(cost, CostTable)},
+        )
 
     @functools.cached_property
     def scorer(self) -> Scorer:

@@ -9,13 +9,14 @@
 Nothing here runs a search or reads a run directory: whoever ran it fills `ReportData`.
 """
 
-from hwnas.report.data import BlockTime, BudgetRow, FrontPoint, Network, ReportData, SplitRow
+from hwnas.report.data import BlockTime, BudgetRow, ExpectedCost, FrontPoint, Network, ReportData, SplitRow
 from hwnas.report.front import write_front_csv
 from hwnas.report.page import render_report, write_report
 
 __all__ = [
     "BlockTime",
     "BudgetRow",
+    "ExpectedCost",
     "FrontPoint",
     "Network",
     "ReportData",

@@ -9,7 +9,7 @@ from hwnas.measurement import Fingerprint
 from hwnas.solve import Certificate
 from hwnas.strategy import EstimateQuality
 
-__all__ = ["BlockTime", "BudgetRow", "FrontPoint", "Network", "ReportData", "SplitRow"]
+__all__ = ["BlockTime", "BudgetRow", "ExpectedCost", "FrontPoint", "Network", "ReportData", "SplitRow"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,15 @@ class FrontPoint:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ExpectedCost:
+    """What networks drawn from a search's probabilities cost on average, after every epoch, in `unit`."""
+
+    profiler: str
+    unit: str
+    by_epoch: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BlockTime:
     """One block of the chosen network, in the order it runs; `option` is what the search chose there."""
 
@@ -91,6 +100,9 @@ class ReportData:
         evaluated: networks whose score was taken with the supernet's weights.
         rivals: what simpler searches find under the same budgets.
         calibration: whole networks that were both predicted and measured; `measured_ms` is set.
+        expected_costs: of a search by steps.
+        entropy_by_epoch: of the probabilities of such a search, summed over the choices, as a share of what it is when
+            all options of every choice are equally likely: from 1, undecided, to 0.
         certificate: of the last solve; None where the strategy proves nothing.
         estimate: how far the utility can be believed; None where the strategy estimates nothing.
         test_score: of the trained network on the test split, and its standard error.
@@ -112,6 +124,8 @@ class ReportData:
     evaluated: tuple[Network, ...] = ()
     rivals: tuple[Network, ...] = ()
     calibration: tuple[Network, ...] = ()
+    expected_costs: tuple[ExpectedCost, ...] = ()
+    entropy_by_epoch: tuple[float, ...] = ()
     certificate: Certificate | None = None
     estimate: EstimateQuality | None = None
     test_score: float | None = None
@@ -131,10 +145,13 @@ class ReportData:
     @property
     def cost_label(self) -> str:
         """What the horizontal axis is called: a network's own cost, "latency" or "MACs"."""
-        return {"macs": "MACs", "params": "parameters"}.get(self.cost_name, self.cost_name)
+        return label_of(self.cost_name)
 
-    @property
-    def cost_limit(self) -> float | None:
-        """The tightest budget on that cost, in `cost_unit`, if there is one."""
-        limits = [row.limit for row in self.budgets if row.profiler == self.cost_name]
-        return min(limits, default=None)
+    def limit_on(self, profiler: str) -> float | None:
+        """The tightest budget on a cost, in its unit, if there is one."""
+        return min((row.limit for row in self.budgets if row.profiler == profiler), default=None)
+
+
+def label_of(profiler: str) -> str:
+    """What people call a cost."""
+    return {"macs": "MACs", "params": "parameters"}.get(profiler, profiler)

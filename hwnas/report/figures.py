@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from hwnas.cost import format_quantity
-from hwnas.report.data import BlockTime, Network, ReportData
+from hwnas.report.data import BlockTime, ExpectedCost, Network, ReportData, label_of
 from hwnas.report.formats import format_percent, format_score, is_fraction
 
-__all__ = ["Figure", "agreement_figure", "front_figure", "plotly_script", "score_figure", "time_figure"]
+__all__ = [
+    "Figure",
+    "agreement_figure",
+    "entropy_figure",
+    "expected_cost_figure",
+    "front_figure",
+    "plotly_script",
+    "score_figure",
+    "time_figure",
+]
 
 Figure = dict[str, Any]
 
 _PIXELS_PER_BAR = 22
 _PIXELS_AROUND_BARS = 90
+_LOW = {"height": 260, "showlegend": False}
 
 
 def score_figure(data: ReportData) -> Figure:
@@ -35,7 +45,7 @@ def score_figure(data: ReportData) -> Figure:
     layout = _layout(x=_cost_title(data), y=html.escape(f"{data.score_name} before fine-tuning"))
     if is_fraction(data.score_name):
         layout["yaxis"]["tickformat"] = ".1~%"
-    return {"data": traces, "layout": layout | _budget_line(data)}
+    return {"data": traces, "layout": layout | _budget_line(data.limit_on(data.cost_name), data.cost_unit)}
 
 
 def front_figure(data: ReportData) -> Figure:
@@ -63,7 +73,7 @@ def front_figure(data: ReportData) -> Figure:
         }
         traces.append(chosen)
     layout = _layout(x=_cost_title(data), y=html.escape(data.utility_label))
-    return {"data": traces, "layout": layout | _budget_line(data)}
+    return {"data": traces, "layout": layout | _budget_line(data.limit_on(data.cost_name), data.cost_unit)}
 
 
 def agreement_figure(data: ReportData) -> Figure:
@@ -128,6 +138,23 @@ def time_figure(blocks: Sequence[BlockTime]) -> Figure:
     return {"data": [bars], "layout": layout}
 
 
+def expected_cost_figure(data: ReportData, cost: ExpectedCost) -> Figure:
+    """What networks drawn from the probabilities cost on average, epoch by epoch, and the budget line."""
+    layout = _layout(x="epoch", y=html.escape(f"expected {label_of(cost.profiler)}{_unit(cost.unit)}"))
+    layout |= _budget_line(data.limit_on(cost.profiler), cost.unit, along="y")
+    return {
+        "data": [_by_epoch(cost.by_epoch, [format_quantity(value, cost.unit) for value in cost.by_epoch])],
+        "layout": layout | _LOW,
+    }
+
+
+def entropy_figure(by_epoch: Sequence[float]) -> Figure:
+    """How undecided the probabilities are, epoch by epoch."""
+    layout = _layout(x="epoch", y="entropy of the probabilities")
+    layout["yaxis"] |= {"range": [0, 1.02], "tickformat": ".0%"}
+    return {"data": [_by_epoch(by_epoch, [format_percent(value) for value in by_epoch])], "layout": layout | _LOW}
+
+
 def plotly_script() -> str:
     """The source of plotly.js, to be put into the page."""
     from plotly.offline import get_plotlyjs
@@ -161,18 +188,37 @@ def _points(
     }
 
 
+def _by_epoch(values: Sequence[float], texts: Sequence[str]) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": list(range(1, len(values) + 1)),
+        "y": list(values),
+        "line": {"color": "@front", "width": 2},
+        "marker": {"color": "@front", "size": 5},
+        "text": [html.escape(text) for text in texts],
+        "hovertemplate": "epoch %{x}: %{text}<extra></extra>",
+    }
+
+
 def _cost_title(data: ReportData) -> str:
-    unit = f" ({data.cost_unit})" if data.cost_unit in ("ms", "bytes") else ""
-    return html.escape(f"predicted {data.cost_label}{unit}")
+    return html.escape(f"predicted {data.cost_label}{_unit(data.cost_unit)}")
 
 
-def _budget_line(data: ReportData) -> Figure:
-    limit = data.cost_limit
+def _unit(unit: str) -> str:
+    return f" ({unit})" if unit in ("ms", "bytes") else ""
+
+
+def _budget_line(limit: float | None, unit: str, *, along: Literal["x", "y"] = "x") -> Figure:
+    """A dashed line at the limit of the quantity on the axis `along`; nothing where there is no limit."""
     if limit is None:
         return {}
-    line = {"type": "line", "x0": limit, "x1": limit, "yref": "paper", "y0": 0, "y1": 1}
-    note = {"text": f"budget {format_quantity(limit, data.cost_unit)}", "x": limit, "yref": "paper", "y": 0.01}
-    place = {"xanchor": "right", "yanchor": "bottom", "showarrow": False, "font": {"color": "@limit"}}
+    across = "y" if along == "x" else "x"
+    line = {"type": "line", f"{along}0": limit, f"{along}1": limit}
+    line |= {f"{across}ref": "paper", f"{across}0": 0, f"{across}1": 1}
+    note = {"text": f"budget {format_quantity(limit, unit)}", along: limit, f"{across}ref": "paper", across: 0.01}
+    place: Figure = {"xanchor": "right" if along == "x" else "left", "yanchor": "bottom", "showarrow": False}
+    place |= {"font": {"color": "@limit"}}
     return {
         "shapes": [line | {"line": {"color": "@limit", "width": 2, "dash": "dash"}}],
         "annotations": [note | place],

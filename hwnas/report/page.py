@@ -14,7 +14,16 @@ from collections.abc import Mapping, Sequence
 from hwnas.cost import format_quantity
 from hwnas.export import write_whole
 from hwnas.report.data import BlockTime, BudgetRow, ReportData
-from hwnas.report.figures import Figure, agreement_figure, front_figure, plotly_script, score_figure, time_figure
+from hwnas.report.figures import (
+    Figure,
+    agreement_figure,
+    entropy_figure,
+    expected_cost_figure,
+    front_figure,
+    plotly_script,
+    score_figure,
+    time_figure,
+)
 from hwnas.report.formats import format_count, format_percent, format_score, format_seconds
 
 __all__ = ["render_report", "write_report"]
@@ -64,6 +73,19 @@ def render_report(data: ReportData) -> str:
                 "Predicted against measured",
                 f"Whole networks, exported as they are shipped and measured on the device.{floor}",
                 _figure("agreement"),
+            )
+        )
+    if data.entropy_by_epoch:
+        by_epoch = {f"expected-{n}": expected_cost_figure(data, cost) for n, cost in enumerate(data.expected_costs)}
+        by_epoch["entropy"] = entropy_figure(data.entropy_by_epoch)
+        figures |= by_epoch
+        sections.append(
+            _section(
+                "How the search went",
+                "What networks drawn from the probabilities cost on average, and how undecided the probabilities are: "
+                "100 % where all options are equally likely, 0 % where every choice is made. The network that is "
+                "returned keeps the dashed budget also where the average does not.",
+                "".join(_figure(name) for name in by_epoch),
             )
         )
     if data.blocks:

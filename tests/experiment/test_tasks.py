@@ -1,8 +1,10 @@
 """Tasks without classes, searched to the end: the result, the report and the command line name the task's own score."""
 
+import csv
 import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -71,11 +73,10 @@ def run(directory, task: Task, strategy: str, **options):
         strategy=strategy,
         strategy_options=STRATEGIES[strategy],
         recipe=RECIPE,
-        search=RECIPE,
         fine_tune=SHORT,
         short=SHORT,
         directory=directory,
-        **options,
+        **({"search": RECIPE} | options),
     )
 
 
@@ -177,3 +178,22 @@ def test_a_network_with_a_string_carries_it(tmp_path):
 def test_a_space_without_strings_has_none(tmp_path):
     result = run(tmp_path / "run", REGRESSION, "evolution", rivals="none")
     assert result.architecture_string is None
+
+
+def test_a_search_by_steps_is_shown_epoch_by_epoch(tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    result = run(tmp_path / "run", REGRESSION, "darts", rivals="none", search=recipe)
+    figures = json.loads(
+        re.search(r'id="figures">(.*?)</script>', (result.directory / "report.html").read_text(), re.S)[1]
+    )
+    with (result.directory / "expected_costs.csv").open() as file:
+        written = [(row["profiler"], float(row["expected"])) for row in csv.DictReader(file)]
+    for number, name in enumerate(("params", "macs")):
+        figure = figures[f"expected-{number}"]
+        assert figure["data"][0]["y"] == [expected for profiler, expected in written if profiler == name]
+        assert figure["layout"].get("shapes", [{}])[0].get("y0") == {"params": result.budgets[0].limit}.get(name)
+    with (result.directory / "probabilities.csv").open() as file:
+        last = [float(row["probability"]) for row in csv.DictReader(file) if row["epoch"] == "2"]
+    share = -sum(p * math.log(p) for p in last) / (2 * math.log(3))  # two choices of three options
+    assert figures["entropy"]["data"][0]["y"][1] == pytest.approx(share, rel=1e-9)
+    assert len(figures["entropy"]["data"][0]["y"]) == 2

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwnas.measurement import Fingerprint
-from hwnas.report import BlockTime, BudgetRow, FrontPoint, Network, ReportData, SplitRow
+from hwnas.report import BlockTime, BudgetRow, ExpectedCost, FrontPoint, Network, ReportData, SplitRow
 from hwnas.solve import Certificate
 from hwnas.strategy import EstimateQuality
 
@@ -54,6 +54,11 @@ def finished_search(*, name: str = "chosen") -> ReportData:
             Network(name=f"best of 32 random {name}", cost=4.4, score=0.901, standard_error=0.004),
         ),
         calibration=calibration,
+        expected_costs=(
+            ExpectedCost(profiler="latency", unit="ms", by_epoch=(6.1, 5.6, 5.0, 4.7)),
+            ExpectedCost(profiler=f"my {name}", unit="", by_epoch=(3.0, 2.9, 2.7, 2.7)),
+        ),
+        entropy_by_epoch=(1.0, 0.83, 0.41, 0.2),
         certificate=Certificate.optimal(-0.4 + 0.1 * float(np.log(4.8))),
         estimate=EstimateQuality(
             kendall_tau=0.71,

@@ -4,8 +4,15 @@ import dataclasses
 
 import pytest
 
-from hwnas.report import BlockTime, BudgetRow
-from hwnas.report.figures import agreement_figure, front_figure, score_figure, time_figure
+from hwnas.report import BlockTime, BudgetRow, ExpectedCost
+from hwnas.report.figures import (
+    agreement_figure,
+    entropy_figure,
+    expected_cost_figure,
+    front_figure,
+    score_figure,
+    time_figure,
+)
 
 from .examples import HOSTILE, finished_search
 
@@ -22,7 +29,7 @@ def test_the_score_has_a_trace_for_each_kind_and_the_budget_line() -> None:
 
 def test_without_a_latency_budget_there_is_no_line() -> None:
     data = dataclasses.replace(DATA, budgets=DATA.budgets[1:])
-    assert data.cost_limit is None
+    assert data.limit_on("latency") is None
     assert "shapes" not in score_figure(data)["layout"]
 
 
@@ -74,3 +81,25 @@ def test_a_score_that_is_no_accuracy_is_shown_as_it_is() -> None:
     assert figure["layout"]["yaxis"]["title"]["text"] == "minus &lt;NME&gt; before fine-tuning"
     assert "tickformat" not in figure["layout"]["yaxis"]
     assert figure["data"][-1]["text"] == ["chosen<br>4.81 ms, -0.0553 ± 0.0021"]
+
+
+def test_expected_costs_by_epoch_lie_beside_their_budget() -> None:
+    figure = expected_cost_figure(DATA, ExpectedCost(profiler="latency", unit="ms", by_epoch=(6.0, 5.5, 4.9)))
+    assert (figure["data"][0]["x"], figure["data"][0]["y"]) == ([1, 2, 3], [6.0, 5.5, 4.9])
+    assert figure["data"][0]["text"][1] == "5.5 ms"
+    [line] = figure["layout"]["shapes"]
+    assert (line["y0"], line["y1"], line["xref"]) == (5.0, 5.0, "paper")
+    assert figure["layout"]["annotations"][0]["text"] == "budget 5 ms"
+    assert figure["layout"]["yaxis"]["title"]["text"] == "expected latency (ms)"
+
+
+def test_expected_costs_without_a_budget_have_no_line() -> None:
+    figure = expected_cost_figure(DATA, ExpectedCost(profiler="macs", unit="macs", by_epoch=(4e6,)))
+    assert "shapes" not in figure["layout"]
+    assert figure["layout"]["yaxis"]["title"]["text"] == "expected MACs"
+
+
+def test_entropy_is_a_share_by_epoch() -> None:
+    figure = entropy_figure((1.0, 0.4))
+    assert (figure["data"][0]["x"], figure["data"][0]["y"]) == ([1, 2], [1.0, 0.4])
+    assert figure["data"][0]["text"] == ["100.0 %", "40.0 %"]

@@ -15,6 +15,8 @@ from hwnas.report import BudgetRow, Network, ReportData, render_report, write_re
 
 from .examples import HOSTILE, finished_search
 
+FIGURES = ["score", "front", "agreement", "expected-0", "expected-1", "entropy", "time"]
+
 
 class Page(html.parser.HTMLParser):
     """The elements, the text outside scripts, and the figures of a page."""
@@ -90,7 +92,7 @@ def test_foreign_text_stays_text() -> None:
 
 
 def test_every_figure_is_one_that_plotly_accepts(page: Page) -> None:
-    assert list(page.figures) == ["score", "front", "agreement", "time"]
+    assert list(page.figures) == FIGURES
     colours = re.compile(r'"@[a-z]+"')
     for figure in page.figures.values():
         text = json.dumps(figure)
@@ -136,7 +138,7 @@ def test_a_browser_draws_every_figure(tmp_path: pathlib.Path) -> None:
     command = [browser, *flags, profile, "--virtual-time-budget=5000", "--dump-dom", path.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     drawn = done.stdout[: done.stdout.index('id="figures"')]
-    for name in ("score", "front", "agreement", "time"):
+    for name in FIGURES:
         assert re.search(
             rf'class="figure[^"]*js-plotly-plot[^"]*" id="{name}"|id="{name}" class="figure[^"]*js-plotly-plot', drawn
         )
