@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_map
 
 from hwnas.cost import Budget
 from hwnas.device import Runtime, Verification, batched, connect, known_devices, onnx_difference, verify
-from hwnas.errors import BudgetError, DeviceError
+from hwnas.errors import BudgetError, ConfigError, DeviceError
 from hwnas.experiment.settle import Measured
 from hwnas.export import export_onnx, file_size_bytes
 from hwnas.measurement import Fingerprint
@@ -24,7 +24,7 @@ from hwnas.nn import ModelSpace
 from hwnas.nn.counting import count
 from hwnas.space import Architecture
 
-__all__ = ["MEASURED_ON_FILE", "Deployment", "MeasuredDevice"]
+__all__ = ["MEASURED_ON_FILE", "Deployment", "MeasuredDevice", "reconnect"]
 
 VERIFY_ROUNDS = 7
 """Rounds of the final verification, fixed beforehand: measuring until it passes would be optional stopping."""
@@ -45,6 +45,18 @@ class MeasuredDevice:
 
     runtime: Runtime
     table_path: Path
+
+
+def reconnect(fingerprint: Fingerprint) -> Runtime:
+    """The device of a fingerprint, with its settings.
+
+    Raises:
+        ConfigError: it cannot be connected by its name.
+    """
+    name = f"{fingerprint.runtime}:{fingerprint.device}"
+    if name not in known_devices():
+        raise ConfigError(f"The device {name!r} of the table cannot be connected by its name; give `device`.")
+    return connect(name, threads=fingerprint.threads, batch_size=fingerprint.batch_size)
 
 
 class Deployment:

@@ -10,9 +10,12 @@ from typing import Any
 from hwnas.errors import RunDirectoryError, StoreError
 from hwnas.store import TrialStore
 
-__all__ = ["open_run"]
+__all__ = ["NETWORKS", "STORE_NAME", "open_run"]
 
 STORE_NAME = "run.sqlite"
+
+NETWORKS = "networks"
+"""The fact of a finished search: the folders of its results, relative to the run's."""
 
 
 def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:

@@ -19,14 +19,14 @@ from typing import Any
 
 from hwnas.cost import Budget, BudgetRequest, LatencyTable, parse_budget
 from hwnas.data import Splits
-from hwnas.device import Runtime, connect, known_devices, measure
-from hwnas.errors import BudgetError, ConfigError
+from hwnas.device import Runtime, connect, measure
+from hwnas.errors import BudgetError
 from hwnas.experiment.budgets import Profilers, budget_sets, resolve, slug
-from hwnas.experiment.deployment import MeasuredDevice
+from hwnas.experiment.deployment import MeasuredDevice, reconnect
 from hwnas.experiment.phases import Advance, Phases, ignore, training_steps
 from hwnas.experiment.reporting import write_evidence
 from hwnas.experiment.result import SearchResult
-from hwnas.experiment.run_directory import open_run
+from hwnas.experiment.run_directory import NETWORKS, open_run
 from hwnas.experiment.strategies import (
     StrategyFactory,
     is_one_shot,
@@ -37,7 +37,6 @@ from hwnas.experiment.strategies import (
 )
 from hwnas.experiment.study import Rivals, Study
 from hwnas.experiment.supernet import train_whole_space
-from hwnas.measurement import Fingerprint
 from hwnas.nn import ModelSpace
 from hwnas.strategy import OneShot
 from hwnas.strategy.feasible import require_feasible
@@ -216,6 +215,7 @@ def search_each(
             with phases("report", study=study.name):
                 write_evidence(study, result, title=title)
             results.append(result)
+        store.set_fact(NETWORKS, [str(result.directory.relative_to(folder)) for result in results])
     return results
 
 
@@ -242,20 +242,13 @@ def _device(
     measured = next(iter(tables.values()), None)
     runtime = connect(device) if isinstance(device, str) else device
     if runtime is None and measured is not None:
-        runtime = _reconnect(measured.fingerprint)
+        runtime = reconnect(measured.fingerprint)
     if runtime is None:
         raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
     if measured is not None:
         runtime.fingerprint.require_same(measured.fingerprint, what="The table of a budget on latency")
     path = table or (measured.path if measured is not None else None)
     return MeasuredDevice(runtime=runtime, table_path=folder / "table.sqlite" if path is None else Path(path))
-
-
-def _reconnect(fingerprint: Fingerprint) -> Runtime:
-    name = f"{fingerprint.runtime}:{fingerprint.device}"
-    if name not in known_devices():
-        raise ConfigError(f"The device {name!r} of the table cannot be connected by its name; give `device`.")
-    return connect(name, threads=fingerprint.threads, batch_size=fingerprint.batch_size)
 
 
 def _train(

@@ -7,6 +7,7 @@ cost_bins.py    ... uniform over ranges of cost
 sandwich.py     a supernet's step: largest, smallest and random ones
 supernet.py     training a supernet, loading its weights
 fine_tune.py    training one network
+final.py        ... to its final form, with what papers add
 checkpoint.py   the files that training goes on from
 batch_norm.py   statistics of one subnet
 evaluator.py    the score of an architecture
@@ -19,6 +20,7 @@ processes.py    devices, precision and several processes, through accelerate
 from hwnas.train.batch_norm import batch_statistics, reestimate_batch_norm
 from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_checkpoint
 from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, evaluate_accuracy
+from hwnas.train.final import FinalRecipe, train_finally
 from hwnas.train.fine_tune import fine_tune
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, StepContext, TrainingResult, train
@@ -29,6 +31,7 @@ __all__ = [
     "Checkpoint",
     "Evaluation",
     "Evaluator",
+    "FinalRecipe",
     "Precision",
     "Progress",
     "Recipe",
@@ -45,5 +48,6 @@ __all__ = [
     "read_checkpoint",
     "reestimate_batch_norm",
     "train",
+    "train_finally",
     "train_supernet",
 ]

@@ -1,7 +1,7 @@
 """The final training of a found network: a recipe, and what papers add to it.
 
 The additions are those of Hanxiao Liu, Karen Simonyan, Yiming Yang: "DARTS: Differentiable Architecture Search",
-ICLR 2019, https://arxiv.org/abs/1806.09055, section A.1, which took them from NASNet and ENAS: the loss of an auxiliary
+ICLR 2019, https://arxiv.org/abs/1806.09055, appendix A, which took them from NASNet and ENAS: the loss of an auxiliary
 head, drop path that grows from epoch to epoch, and cutout.
 
 What differs. Cutout's side is a share of the image's: 16 of 32 pixels in the paper, 4 of 8 here. SGD is Nesterov's, and
@@ -125,8 +125,8 @@ def train_finally(
     droppable = [inner for inner in module.modules() if hasattr(inner, "set_drop_path_rate")]
     if final.drop_path_rate and not droppable:
         raise ConfigError(
-            f"`drop_path_rate` is {final.drop_path_rate:g}, but no part of the network has `set_drop_path_rate`. Set it "
-            "to 0, or give the network that method."
+            f"`drop_path_rate` is {final.drop_path_rate:g}, but no part of the network has `set_drop_path_rate`. Set "
+            "it to 0, or give the network that method."
         )
     run = Run(
         kind="final training",

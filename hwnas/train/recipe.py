@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from timm.optim import create_optimizer_v2
-from timm.scheduler import CosineLRScheduler, PolyLRScheduler
+from timm.scheduler import CosineLRScheduler, PolyLRScheduler, StepLRScheduler
 from torch import nn
 
 from hwnas.errors import ConfigError
@@ -18,7 +18,7 @@ __all__ = ["Precision", "Recipe", "Scheme"]
 
 Optimizer = Literal["adamw", "sgd"]
 Precision = Literal["bfloat16", "float32"]
-Schedule = Literal["constant", "cosine", "linear"]
+Schedule = Literal["constant", "cosine", "linear", "step"]
 Scheme = Literal["sandwich", "single_path"]
 
 
@@ -31,8 +31,9 @@ class Recipe:
         batch_size: images a step, over all processes together.
         optimizer: "sgd" (with Nesterov momentum) or "adamw", both timm's.
         learning_rate: at its highest, after the warm-up.
-        schedule: how the learning rate goes from there to the least: "cosine", "linear", or not at all: "constant".
-        min_learning_rate: at the end of the schedule.
+        schedule: how the learning rate goes from there to the least: "cosine", "linear", or not at all: "constant";
+            "step": it becomes a tenth after every quarter of the training.
+        min_learning_rate: at the end of the schedule; of no account for "step".
         warmup_epochs: epochs in which the learning rate rises linearly from 0.
         momentum: of SGD.
         weight_decay: on weights, not on biases and normalisation.
@@ -114,6 +115,9 @@ class Recipe:
         shared: dict[str, Any] = {"t_initial": num_steps, "warmup_t": warmup, "t_in_epochs": False}
         if self.schedule == "cosine":
             return CosineLRScheduler(optimizer, lr_min=self.min_learning_rate, **shared)
+        if self.schedule == "step":
+            quarter: dict[str, Any] = {"decay_t": num_steps / 4, "decay_rate": 0.1}
+            return StepLRScheduler(optimizer, **quarter, warmup_t=warmup, warmup_prefix=False, t_in_epochs=False)
         power = 1.0 if self.schedule == "linear" else 0.0
         return PolyLRScheduler(optimizer, power=power, lr_min=self.min_learning_rate, **shared)
 

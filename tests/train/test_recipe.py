@@ -31,7 +31,7 @@ from hwnas.train import Recipe
         ({"distillation": -1.0}, "`distillation` must be at least 0"),
         ({"scheme": "dart"}, "`scheme` must be one of sandwich, single_path; got 'dart'"),
         ({"optimizer": "adam"}, "`optimizer` must be one of adamw, sgd"),
-        ({"schedule": "step"}, "`schedule` must be one of constant, cosine, linear"),
+        ({"schedule": "steps"}, "`schedule` must be one of constant, cosine, linear, step"),
         ({"precision": "float16"}, "`precision` must be one of bfloat16, float32"),
     ],
 )
@@ -64,6 +64,8 @@ def test_schedules_by_their_formula():
     assert learning_rates(schedule="linear") == pytest.approx([1.0, 0.5, 0.8, 0.1])
     assert learning_rates(schedule="linear", min_learning_rate=0.5) == pytest.approx([1.0, 0.75, 0.9, 0.55])
     assert learning_rates(schedule="constant") == pytest.approx([1.0] * 4)
+    assert learning_rates(schedule="step") == pytest.approx([1.0, 0.01, 1.0, 0.001])  # quarters begin at 2.5, 5, 7.5
+    assert learning_rates(schedule="step", warmup_epochs=4) == pytest.approx([0.0, 0.01, 0.5, 0.001])
     assert learning_rates(schedule="constant", warmup_epochs=4) == pytest.approx([0.0, 1.0, 0.5, 1.0])
 
 
