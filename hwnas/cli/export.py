@@ -27,7 +27,7 @@ def command(
     source: Annotated[str, typer.Argument(metavar="RUN|SPACE", help="The folder of a search, or a space.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     arch: Annotated[
-        str | None, typer.Option(metavar="STRING|FILE.json", help="With a space: which of its networks.")
+        str | None, typer.Option(metavar="STRING|NAME|FILE.json", help="With a space: which of its networks.")
     ] = None,
     weights: Annotated[
         Path | None,

@@ -19,7 +19,10 @@ def command(
     space: SpaceName,
     arch: Annotated[
         str | None,
-        typer.Option(metavar="STRING|FILE.json", help="One network: an architecture string in quotes, or a JSON file."),
+        typer.Option(
+            metavar="STRING|NAME|FILE.json",
+            help="One network: an architecture string in quotes, a published one's name, or a JSON file.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

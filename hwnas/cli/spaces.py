@@ -1,8 +1,8 @@
-"""`hwnas spaces`: the ready spaces."""
+"""`hwnas spaces`: the ready spaces, and the networks published in them."""
 
 from __future__ import annotations
 
-from hwnas.cli.console import print_json, print_table
+from hwnas.cli.console import print_json, print_line, print_table
 from hwnas.cli.options import Json
 
 __all__ = ["EXAMPLE", "command"]
@@ -11,9 +11,10 @@ EXAMPLE = "hwnas spaces --json"
 
 
 def command(json: Json = False) -> None:
-    """List the ready spaces: how many choices and networks each has, and what it is for."""
-    from hwnas.nn.families import FAMILIES, family
+    """List the ready spaces, and the published networks by name, with the options in which their space differs."""
+    from hwnas.nn.families import FAMILIES, PUBLISHED_NETWORKS, family
 
+    published = [(name, space, entry) for space, of in PUBLISHED_NETWORKS.items() for name, entry in of.items()]
     found = [(name, entry, family(name).space) for name, entry in FAMILIES.items()]
     if json:
         content = [
@@ -26,7 +27,14 @@ def command(json: Json = False) -> None:
             }
             for name, entry, space in found
         ]
-        print_json({"spaces": content})
+        networks = [{"name": name, "space": space, "options": entry.options} for name, space, entry in published]
+        print_json({"spaces": content, "networks": networks})
         return
     rows = [(name, entry.description, str(len(space.choices)), f"{space.size:.2g}") for name, entry, space in found]
     print_table(("space", "description", "choices", "networks"), rows, num_words=2)
+    print_line("")
+    known = [
+        (name, space, ", ".join(f"{option}={value!r}" for option, value in entry.options.items()))
+        for name, space, entry in published
+    ]
+    print_table(("published network", "of the space", "with"), known, num_words=3)

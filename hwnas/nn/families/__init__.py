@@ -1,6 +1,6 @@
 """Ready spaces.
 
-ready                  every family below and its small members, by name
+ready                  every family below and its small members, by name; the published networks of all of them
 registry               makes spaces by name, or by a user's own factory in a file
 mobilenet_v3           HardCoRe-NAS's space around MobileNetV3, and small members of it
 proxylessnas           ProxylessNAS's space, and the paper's networks by name
@@ -23,7 +23,7 @@ from hwnas.nn.families.mobilenet_v3 import MobileNetV3Space, mobilenet_v3
 from hwnas.nn.families.nasbench201 import NASBench201Space, nasbench201
 from hwnas.nn.families.proxylessnas import PROXYLESSNAS_NETWORKS, proxylessnas
 from hwnas.nn.families.published import PublishedNetwork
-from hwnas.nn.families.ready import FAMILIES, Family
+from hwnas.nn.families.ready import FAMILIES, PUBLISHED_NETWORKS, Family
 from hwnas.nn.families.registry import family, load_space
 from hwnas.nn.families.shufflenet_v2 import SHUFFLENET_V2_NETWORKS, shufflenet_v2
 from hwnas.nn.families.strings import HasStrings, from_string, to_string
@@ -33,6 +33,7 @@ __all__ = [
     "FAMILIES",
     "FBNET_NETWORKS",
     "PROXYLESSNAS_NETWORKS",
+    "PUBLISHED_NETWORKS",
     "SHUFFLENET_V2_NETWORKS",
     "DartsNetwork",
     "Family",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from torch import nn
@@ -25,6 +27,14 @@ class PublishedNetwork:
 
     space: Callable[..., ModelSpace]
     architecture: Mapping[str, Option]
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The family's options in which the network's space differs from the family's defaults."""
+        if not isinstance(self.space, partial):
+            return {}
+        defaults = inspect.signature(self.space.func).parameters
+        return {name: value for name, value in self.space.keywords.items() if defaults[name].default != value}
 
     def build(self, **options: object) -> nn.Module:
         """The network with fresh weights.

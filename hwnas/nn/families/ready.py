@@ -1,4 +1,4 @@
-"""The ready spaces by name: every family as published, and small members of it."""
+"""The ready spaces by name: every family as published, and small members of it; and the networks published in them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from functools import partial
 from types import MappingProxyType
 
 from hwnas.nn.families.darts import darts
-from hwnas.nn.families.fbnet22 import fbnet22
+from hwnas.nn.families.darts_genotype import DARTS_NETWORKS
+from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
 from hwnas.nn.families.nasbench201 import nasbench201
-from hwnas.nn.families.proxylessnas import proxylessnas
-from hwnas.nn.families.shufflenet_v2 import shufflenet_v2
+from hwnas.nn.families.proxylessnas import PROXYLESSNAS_NETWORKS, proxylessnas
+from hwnas.nn.families.published import PublishedNetwork
+from hwnas.nn.families.shufflenet_v2 import SHUFFLENET_V2_NETWORKS, shufflenet_v2
 from hwnas.nn.model_space import ModelSpace
 
-__all__ = ["FAMILIES", "Family"]
+__all__ = ["FAMILIES", "PUBLISHED_NETWORKS", "Family"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,3 +209,13 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     }
 )
 """The ready spaces by name."""
+
+PUBLISHED_NETWORKS: Mapping[str, Mapping[str, PublishedNetwork]] = MappingProxyType(
+    {
+        "darts": DARTS_NETWORKS,
+        "fbnet22": FBNET_NETWORKS,
+        "proxylessnas": PROXYLESSNAS_NETWORKS,
+        "shufflenet_v2": SHUFFLENET_V2_NETWORKS,
+    }
+)
+"""The published networks: by family, and by name."""

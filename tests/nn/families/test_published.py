@@ -27,3 +27,9 @@ def test_an_option_that_does_not_fit_the_network_is_an_error() -> None:
         FBNET_NETWORKS["fbnet-a"].build(num_classes=0)
     with pytest.raises(ArchitectureError, match="k3_e6"):
         FBNET_NETWORKS["fbnet-b"].build(options=("k3_e1", "skip"))
+
+
+def test_options_are_those_that_differ_from_the_family() -> None:
+    assert PROXYLESSNAS_NETWORKS["proxyless-mobile"].options == {}  # its widths are the family's defaults
+    assert FBNET_NETWORKS["fbnet-b"].options == {}
+    assert FBNET_NETWORKS["fbnet-a"].options == {"head_channels": 1504}
