@@ -127,7 +127,9 @@ def _summary(data: ReportData) -> str:
         tiles.append((f"gap to the best utility ({proof})", f"{data.certificate.gap:.3g}"))
     if data.estimate is not None:
         quality = data.estimate
-        tau = f"{quality.kendall_tau:.2f} ± {quality.kendall_tau_standard_error:.2f}"
+        tau = f"{quality.kendall_tau:.2f}"
+        if quality.kendall_tau_standard_error is not None:
+            tau += f" ± {quality.kendall_tau_standard_error:.2f}"
         tiles.append((f"Kendall's tau, {quality.num_held_out} held-out networks", tau))
         if quality.probability_best is not None:
             tiles.append(("probability of being the best evaluated", f"{100 * quality.probability_best:.0f} %"))

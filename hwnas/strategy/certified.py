@@ -50,7 +50,8 @@ class EstimateQuality:
 
     Attributes:
         kendall_tau: rank correlation of the estimate with held-out full evaluations (minus the loss).
-        kendall_tau_standard_error: by bootstrap over the held-out architectures.
+        kendall_tau_standard_error: by bootstrap over the held-out architectures; None where there are fewer than
+            three, because the budgets leave no more.
         kendall_tau_of_priors: the same for each prior cost alone, the simple rivals.
         num_held_out: architectures behind the taus.
         num_samples: scores behind the regression.
@@ -62,7 +63,7 @@ class EstimateQuality:
     """
 
     kendall_tau: float
-    kendall_tau_standard_error: float
+    kendall_tau_standard_error: float | None
     kendall_tau_of_priors: Mapping[str, float]
     num_held_out: int
     num_samples: int
@@ -197,7 +198,7 @@ class Certified:
         taus = [_tau(judged[draw], -losses[draw]) for draw in draws if len(set(draw.tolist())) > 2]
         return EstimateQuality(
             kendall_tau=_tau(judged, -losses),
-            kendall_tau_standard_error=float(np.std(taus)),
+            kendall_tau_standard_error=float(np.std(taus)) if taus else None,
             kendall_tau_of_priors={n: _tau(prior.values(codes), -losses) for n, prior in self._priors.items()},
             num_held_out=len(told),
             num_samples=estimate.num_samples,
@@ -308,6 +309,8 @@ class Certified:
 
 
 def _tau(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Kendall's tau-b; 0 where one side is constant."""
+    """Kendall's tau-b; 0 where one side is constant or of one number."""
+    if len(a) < 2:
+        return 0.0
     tau = float(kendalltau(a, b).statistic)
     return tau if np.isfinite(tau) else 0.0

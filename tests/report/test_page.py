@@ -74,6 +74,15 @@ def test_a_budget_that_is_not_kept_is_said_first() -> None:
     assert "Every budget" not in text
 
 
+def test_a_rank_correlation_of_too_few_networks_has_no_error() -> None:
+    data = finished_search()
+    assert data.estimate is not None
+    estimate = dataclasses.replace(data.estimate, kendall_tau_standard_error=None, num_held_out=2)
+    text = Page(render_report(dataclasses.replace(data, estimate=estimate))).text
+    assert "Kendall's tau, 2 held-out networks 0.71" in text
+    assert "0.71 ±" not in text
+
+
 def test_a_value_that_is_no_number_does_not_keep_a_budget() -> None:
     assert not BudgetRow(profiler="latency", unit="ms", limit=5.0, predicted=4.8, measured=float("nan")).kept
 

@@ -48,6 +48,17 @@ def test_quality_says_how_good_the_estimate_is():
     assert 0.0 < quality.standard_error < 5.0
 
 
+def test_budgets_that_leave_one_architecture_leave_no_rank_correlation():
+    cheapest = LATENCY.minimum()
+    budget = Budget("latency", cheapest.value, "ms", LATENCY)
+    strategy = Certified(SPACE, [budget], num_samples=30, num_held_out=8, seed=0)
+    run(strategy, PlantedEvaluator(UTILITY))
+    derived = strategy.derive([budget])
+    quality = strategy.quality(derived)
+    assert derived.architecture == cheapest.architecture
+    assert (quality.num_held_out, quality.kendall_tau_standard_error, quality.probability_best) == (1, None, None)
+
+
 def test_same_seed_same_proposals_and_replay_restores_the_state():
     budget = budget_at(SPACE, LATENCY, 0.5)
     first, second = PlantedEvaluator(UTILITY), PlantedEvaluator(UTILITY)
