@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hwnas.experiment.config import SearchConfig
-    from hwnas.experiment.result import SearchResult
+    from hwnas.experiment.result import BudgetResult, SearchResult
 
-__all__ = ["EXAMPLE", "command", "print_results", "run_search"]
+__all__ = ["EXAMPLE", "command", "print_budgets", "print_results", "run_search"]
 
 EXAMPLE = "hwnas search config.toml --budget 'latency<=5ms' --budget 'params<=4M' --out runs/mine"
 
@@ -59,25 +59,31 @@ def run_search(config: SearchConfig, out: Path, *, title: str, json: bool) -> No
 
 def print_results(results: Sequence[SearchResult]) -> None:
     """Print what every search came to: its budgets, the test score, the proof, the files."""
-    from hwnas.cost import format_quantity
     from hwnas.report.formats import format_score
 
     for result in results:
-        print_table(
-            ("budget", "limit", "predicted", "measured", "kept"),
-            [
-                (
-                    row.profiler,
-                    format_quantity(row.limit, row.unit),
-                    format_quantity(row.predicted, row.unit),
-                    format_quantity(row.measured, row.unit),
-                    "yes" if row.kept else "NO",
-                )
-                for row in result.budgets
-            ],
-        )
+        print_budgets(result.budgets)
         score = format_score(result.test_accuracy, result.test_standard_error, name=result.score_name)
         print_line(f"test {result.score_name} {score}")
         if result.certificate is not None:
             print_line(f"gap to the best possible utility: {result.certificate.gap:.3g} ({result.certificate.status})")
         print_line(f"network: {result.directory / 'network.onnx'}, report: {result.directory / 'report.html'}")
+
+
+def print_budgets(budgets: Sequence[BudgetResult]) -> None:
+    """Print the budgets of a network: limits, predictions, measurements."""
+    from hwnas.cost import format_quantity
+
+    print_table(
+        ("budget", "limit", "predicted", "measured", "kept"),
+        [
+            (
+                row.profiler,
+                format_quantity(row.limit, row.unit),
+                format_quantity(row.predicted, row.unit),
+                format_quantity(row.measured, row.unit),
+                "yes" if row.kept else "NO",
+            )
+            for row in budgets
+        ],
+    )

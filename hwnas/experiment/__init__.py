@@ -7,6 +7,7 @@ trials         ask, evaluate, write, tell; resume by replay
 scoring        an architecture's score, in this process
 settle         derive, export, measure; tighten while a budget is broken
 finishing      fine-tune, export, verify, test
+retraining     a finished search's network, trained to its final form by final_recipes; found_network reads it back
 deployment     the file, and what is measured of it
 budgets        from "latency<=5ms" to budgets, and to one set for each network
 strategies     strategies by name, with their options
@@ -19,24 +20,30 @@ reporting      report.html and front.csv
 """
 
 from hwnas.experiment.config import SearchConfig, read_config
-from hwnas.experiment.configured import search_configured, train_configured
+from hwnas.experiment.configured import retrain_configured, search_configured, train_configured
+from hwnas.experiment.final_recipes import FINAL_RECIPES
 from hwnas.experiment.phases import Advance
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
+from hwnas.experiment.retraining import RetrainingResult, retrain
 from hwnas.experiment.search import search, search_each
 from hwnas.experiment.settle import Attempt, Measured, settle
 from hwnas.experiment.strategies import STRATEGIES
 
 __all__ = [
+    "FINAL_RECIPES",
     "STRATEGIES",
     "Advance",
     "Attempt",
     "BudgetResult",
     "Measured",
+    "RetrainingResult",
     "RivalResult",
     "SearchConfig",
     "SearchResult",
     "SplitResult",
     "read_config",
+    "retrain",
+    "retrain_configured",
     "search",
     "search_configured",
     "search_each",

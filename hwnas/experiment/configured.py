@@ -1,23 +1,32 @@
-"""From a configuration to the run it describes."""
+"""From a configuration to the run it describes, and from a run back to its configuration."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from hwnas.data import Splits, load_data
 from hwnas.device import connect
+from hwnas.errors import DataError, RunDirectoryError
 from hwnas.experiment.config import SearchConfig
+from hwnas.experiment.final_recipes import final_options, final_recipe
+from hwnas.experiment.found_network import found_networks
 from hwnas.experiment.phases import Advance, ignore
 from hwnas.experiment.result import SearchResult
+from hwnas.experiment.retraining import RetrainingResult, retrain
 from hwnas.experiment.search import search_each
 from hwnas.experiment.supernet import train_whole_space
 from hwnas.nn import ModelSpace
 from hwnas.nn.families import load_space
 from hwnas.train import Progress, TrainingResult
 
-__all__ = ["search_configured", "train_configured"]
+__all__ = ["retrain_configured", "search_configured", "train_configured"]
+
+_MADE_FROM = "made_from"
+"""The part of a run's configuration that says how space, data and device are made again."""
 
 
 def search_configured(
@@ -55,6 +64,7 @@ def search_configured(
         directory=directory,
         title=title or f"{config.space} on {config.data.name}",
         space_name=config.space,
+        configuration={_MADE_FROM: _made_from(config)},
         progress=progress,
     )
 
@@ -74,6 +84,90 @@ def train_configured(
     """
     space, data = _loaded(config)
     return train_whole_space(space, data, config.train, seed=config.seed, directory=Path(directory), progress=progress)
+
+
+def retrain_configured(
+    run: str | Path,
+    *,
+    epochs: float | None = None,
+    batch_size: int | None = None,
+    inherit: bool | None = None,
+    directory: str | Path | None = None,
+    progress: Callable[[Advance], None] = ignore,
+) -> list[RetrainingResult]:
+    """Train the networks that a configured search has found by their paper's final recipe, or go on with it.
+
+    Space, data and device are made again as the run's configuration says. Where there are no budgets to keep, and
+    nothing is inherited, networks have the options of their family's final training (`final_options`): those of the
+    full family `darts` grow to 20 cells and 36 channels. Options of the configuration stay what they are.
+
+    Args:
+        run: the folder of a finished search: all its networks; or the folder of one of its results: that one.
+        epochs, batch_size, inherit, progress: as of `retrain`.
+        directory: where to, with a folder for each of several networks; `retrain` in each result's folder if not given.
+
+    Raises:
+        RunDirectoryError: no finished run, or one that was made from Python, without a configuration.
+        DataError: the data are not those of the search any more.
+        Exception: whatever `retrain` raises.
+    """
+    networks = found_networks(run)
+    configuration = networks[0].configuration
+    made: Mapping[str, Any] | None = configuration.get(_MADE_FROM)
+    if made is None:
+        raise RunDirectoryError(
+            f"The run in {networks[0].run} was made from Python: its folder does not say how its space and data are "
+            "made. Retrain from Python as well: hwnas.experiment.retrain(make_space, data, run)."
+        )
+    options = dict(made["data"])
+    data = load_data(options.pop("name"), seed=configuration["seed"], **options)
+    changed = [name for name, sha256 in data.hashes.items() if sha256 != configuration["data"][name]]
+    if changed:
+        raise DataError(
+            f"The data are not those of the search in {networks[0].run}: of {', '.join(changed)} the content differs. "
+            "Put the files back, or call hwnas.experiment.retrain with the data you mean."
+        )
+    results = []
+    for found in networks:
+        searched = load_space(made["space"], **made["space_options"])
+        recipe = final_recipe(configuration["strategy"], searched, inherit=inherit)
+        final = {} if recipe.inherits or found.budgets else final_options(made["space"])
+        device = dict(made["device"])
+        table = device.pop("table")
+        if directory is None:
+            out = None
+        else:
+            out = Path(directory) / found.directory.name if len(networks) > 1 else Path(directory)
+        results.append(
+            retrain(
+                functools.partial(load_space, made["space"], **(final | made["space_options"])),
+                data,
+                found.directory,
+                recipe,
+                epochs=epochs,
+                batch_size=batch_size,
+                device=None if found.fingerprint is None else connect(device.pop("name"), **device),
+                table=table,
+                directory=out,
+                progress=progress,
+            )
+        )
+    return results
+
+
+def _made_from(config: SearchConfig) -> dict[str, Any]:
+    device = config.device
+    return {
+        "space": config.space,
+        "space_options": dict(config.space_options),
+        "data": dataclasses.asdict(config.data),
+        "device": {
+            "name": device.name,
+            "threads": device.threads,
+            "batch_size": device.batch_size,
+            "table": device.table,
+        },
+    }
 
 
 def _loaded(config: SearchConfig) -> tuple[ModelSpace, Splits]:

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from torch import nn
-
+from hwnas.nn import ModelSpace
 from hwnas.nn.families import FAMILIES, DartsNetwork
 from hwnas.train import FinalRecipe, Recipe
 
@@ -149,23 +148,26 @@ FINAL_RECIPES: Mapping[str, FinalRecipe] = MappingProxyType(
 from scratch they are trained as ProxylessNAS's are, with inherited weights as HardCoRe-NAS's."""
 
 
-def final_recipe(strategy: str, network: nn.Module, *, images: bool = True, inherit: bool | None = None) -> FinalRecipe:
-    """The recipe for what a strategy has found, less what the network cannot do.
+def final_recipe(strategy: str, space: ModelSpace, *, inherit: bool | None = None) -> FinalRecipe:
+    """The recipe for what a strategy has found, less what networks of the space cannot do.
+
+    Auxiliary head and drop path are of networks of the family `darts`, and cutout is of images.
 
     Args:
         strategy: its name.
-        network: what is to be trained. Auxiliary head and drop path are of networks of the family `darts`.
-        images: whether the first input is images; cutout is of images.
+        space: in which it searched.
         inherit: begin with the supernet's weights, or anew; as in the strategy's paper if not given. Where its paper
             does the other, the recipe is HardCoRe-NAS's or ProxylessNAS's.
     """
-    has_cells = isinstance(network, DartsNetwork)
+    has_cells = isinstance(space.module, DartsNetwork)
     recipe = FINAL_RECIPES.get(f"{strategy}, cells" if has_cells else strategy, FINAL_RECIPES.get(strategy))
     if recipe is None or (inherit is not None and recipe.inherits != inherit):
         recipe = _HARDCORENAS if inherit else _PROXYLESSNAS
     if not has_cells:
         recipe = dataclasses.replace(recipe, auxiliary_weight=0.0, drop_path_rate=0.0)
-    return recipe if images else dataclasses.replace(recipe, cutout=0.0)
+    inputs = space.example_inputs
+    has_images = isinstance(inputs, tuple) and getattr(inputs[0], "ndim", 0) == 4
+    return recipe if has_images else dataclasses.replace(recipe, cutout=0.0)
 
 
 def final_options(space: str) -> Mapping[str, Any]:

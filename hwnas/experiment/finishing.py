@@ -20,7 +20,7 @@ from hwnas.store import TrialStore
 from hwnas.strategy import Derived
 from hwnas.train import Recipe, evaluate_accuracy, fine_tune
 
-__all__ = ["Finished", "Finishing"]
+__all__ = ["Finished", "Finishing", "save_weights"]
 
 _MAX_VERIFICATIONS = 3
 
@@ -85,7 +85,7 @@ class Finishing:
             architecture = attempt.derived.architecture
             network = self._fine_tuned(architecture, study, directory)
             path = self.deployment.export(network, directory / "network.onnx")
-            _save_weights(network, directory / "network.safetensors")
+            save_weights(network, directory / "network.safetensors")
             difference = self.deployment.difference(network, path)
             final = self._verified(architecture, path, study)
             if all(final[budget.profiler].upper <= budget.limit for budget in self.budgets):
@@ -166,7 +166,7 @@ class Finishing:
         return known[0], known[1]
 
 
-def _save_weights(network: nn.Module, path: Path) -> None:
+def save_weights(network: nn.Module, path: Path) -> None:
     """The state dict as safetensors, aside and renamed; tied tensors are written out each."""
     aside = path.with_suffix(".tmp")
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in network.state_dict().items()}

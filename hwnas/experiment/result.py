@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import platform
 import shutil
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from hwnas.solve import Certificate
 from hwnas.space import Architecture
 from hwnas.strategy import EstimateQuality
 
-__all__ = ["BudgetResult", "RivalResult", "SearchResult", "SplitResult"]
+__all__ = ["BudgetResult", "RivalResult", "SearchResult", "SplitResult", "versions", "write_json"]
+
+_VERSIONED = ("hwnas", "torch", "timm", "onnx", "onnxruntime", "numpy", "scipy")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,8 +134,17 @@ class SearchResult:
 
     def write(self) -> Path:
         """Write `result.json` aside and rename it; returns its path."""
-        path = self.directory / "result.json"
-        aside = path.with_suffix(".json.new")
-        aside.write_text(json.dumps(self.to_json(), indent=2) + "\n")
-        aside.replace(path)
-        return path
+        return write_json(self.directory / "result.json", self.to_json())
+
+
+def versions() -> dict[str, str]:
+    """Of hwnas and what its results stand on."""
+    return {name: version(name) for name in _VERSIONED} | {"python": platform.python_version()}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a JSON object aside and rename it, so that the file is whole or not there; returns its path."""
+    aside = path.with_suffix(".json.new")
+    aside.write_text(json.dumps(content, indent=2) + "\n")
+    aside.replace(path)
+    return path

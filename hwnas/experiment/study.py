@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import platform
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +15,7 @@ from hwnas.experiment.deployment import Deployment, MeasuredDevice
 from hwnas.experiment.finishing import Finished, Finishing
 from hwnas.experiment.one_shot import SearchLog, run_one_shot
 from hwnas.experiment.phases import Phases, training_steps
-from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
+from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult, versions
 from hwnas.experiment.scoring import Scorer
 from hwnas.experiment.trials import run_trials
 from hwnas.nn import ModelSpace
@@ -34,8 +32,6 @@ Rivals = Literal["none", "score", "train"]
 
 _NUM_RANDOM = 20
 """Random networks scored as a rival of a one-shot strategy, which scores none itself."""
-
-_VERSIONED = ("hwnas", "torch", "timm", "onnx", "onnxruntime", "numpy", "scipy")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,7 +177,7 @@ class Study:
             },
             rivals=rivals,
             seed=self.seed,
-            versions={name: version(name) for name in _VERSIONED} | {"python": platform.python_version()},
+            versions=versions(),
             seconds=self.phases.seconds(self.name),
         )
 

@@ -33,7 +33,7 @@ class FinalRecipe:
     """How a found network is trained to its final form.
 
     Attributes:
-        recipe: the numbers; its `distillation` weighs the loss against a teacher, where there is one.
+        recipe: the numbers; its `distillation` weighs the loss against a teacher, which those that inherit have.
         source: where the numbers are from.
         inherits: whether training begins with the supernet's weights, and not anew.
         auxiliary_weight: of the auxiliary head's loss.
