@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         MaxTable as MaxTable,
         parse_budget as parse_budget,
     )
-    from hwnas.data import Splits as Splits, load_data as load_data, split as split
+    from hwnas.data import Splits as Splits, Task as Task, load_data as load_data, split as split
     from hwnas.device import Runtime as Runtime, connect as connect, measure as measure, verify as verify
     from hwnas.errors import HwnasError as HwnasError, InfeasibleError as InfeasibleError
     from hwnas.experiment import search as search, search_each as search_each
@@ -40,8 +40,11 @@ if TYPE_CHECKING:
         InputChoice as InputChoice,
         LayerChoice as LayerChoice,
         ModelSpace as ModelSpace,
+        Node as Node,
         Paths as Paths,
         Repeat as Repeat,
+        replace_input_choice as replace_input_choice,
+        replace_layer_choice as replace_layer_choice,
     )
     from hwnas.nn.families import family as family
     from hwnas.profiler import (
@@ -62,7 +65,20 @@ if TYPE_CHECKING:
         Space as Space,
     )
     from hwnas.store import MeasurementStore as MeasurementStore, TrialStore as TrialStore
-    from hwnas.strategy import Certified as Certified, Random as Random, RegularizedEvolution as RegularizedEvolution
+    from hwnas.strategy import (
+        DARTS as DARTS,
+        ENAS as ENAS,
+        SPOS as SPOS,
+        Certified as Certified,
+        ExpectationProfilerPenalty as ExpectationProfilerPenalty,
+        FBNet as FBNet,
+        HardCoReNAS as HardCoReNAS,
+        ProxylessNAS as ProxylessNAS,
+        Random as Random,
+        RangeProfilerFilter as RangeProfilerFilter,
+        RegularizedEvolution as RegularizedEvolution,
+        SampleProfilerPenalty as SampleProfilerPenalty,
+    )
     from hwnas.train import (
         Recipe as Recipe,
         SupernetEvaluator as SupernetEvaluator,
@@ -74,7 +90,7 @@ __version__ = "0.1.0"
 
 _NAMES_OF = {
     "hwnas.cost": "Budget CostTable LatencyTable MaxTable parse_budget",
-    "hwnas.data": "Splits load_data split",
+    "hwnas.data": "Splits Task load_data split",
     "hwnas.device": "Runtime connect measure verify",
     "hwnas.errors": "HwnasError InfeasibleError",
     "hwnas.experiment": "search search_each",
@@ -83,14 +99,17 @@ _NAMES_OF = {
     "hwnas.nn": (
         "Cell ChoiceModule ElasticAttention ElasticBatchNorm1d ElasticBatchNorm2d ElasticBatchNorm3d "
         "ElasticConv1d ElasticConv2d ElasticConv3d ElasticInvertedResidual ElasticLayerNorm ElasticLinear "
-        "InputChoice LayerChoice ModelSpace Paths Repeat "
+        "InputChoice LayerChoice ModelSpace Node Paths Repeat replace_input_choice replace_layer_choice"
     ),
     "hwnas.nn.families": "family",
     "hwnas.profiler": "FlopsProfiler LatencyProfiler NumParamsProfiler PeakMemoryProfiler SizeProfiler",
     "hwnas.solve": "Certificate maximise pareto_front",
     "hwnas.space": "Architecture Choice Distribution MappedChoice Option Requirement Space",
     "hwnas.store": "MeasurementStore TrialStore",
-    "hwnas.strategy": "Certified Random RegularizedEvolution",
+    "hwnas.strategy": (
+        "Certified DARTS ENAS ExpectationProfilerPenalty FBNet HardCoReNAS ProxylessNAS Random RangeProfilerFilter "
+        "RegularizedEvolution SPOS SampleProfilerPenalty"
+    ),
     "hwnas.train": "Recipe SupernetEvaluator fine_tune train_supernet",
 }
 _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}

@@ -39,7 +39,7 @@ from hwnas.strategy.feasible import repair, require_feasible
 from hwnas.strategy.filters import Filter, accepted, check_filter, limits_of
 from hwnas.strategy.logits import load_optimizer_state, load_tensors, optimizer_state
 from hwnas.strategy.one_shot import Moment
-from hwnas.strategy.penalties import ExpectationProfilerPenalty, Penalty, SampleProfilerPenalty
+from hwnas.strategy.penalties import Penalty, check_reward_penalty
 from hwnas.strategy.protocol import Derived
 from hwnas.strategy.put_back import put_back
 from hwnas.train import Recipe
@@ -139,18 +139,7 @@ class ENAS:
         _require("num_warmup_epochs", num_warmup_epochs, "at least 0", num_warmup_epochs >= 0)
         _require("scoring_share", scoring_share, "at least 0 and below 1", 0 <= scoring_share < 1)
         _require("gradient_clip", gradient_clip, "above 0, or None", gradient_clip is None or gradient_clip > 0)
-        if isinstance(penalty, ExpectationProfilerPenalty):
-            raise ConfigError(
-                "The penalty of enas must be on sampled architectures: its controller has no probabilities by choice "
-                "from which a cost could be expected. Use SampleProfilerPenalty."
-            )
-        if isinstance(penalty, SampleProfilerPenalty) and penalty.scale > 0:
-            raise ConfigError(
-                "The `scale` of enas's penalty must not be above 0: it acts on a reward, which is maximised; got "
-                f"{penalty.scale:g}. Use {-penalty.scale:g}."
-            )
-        if penalty is not None:
-            penalty.check(space.space, self.name)
+        check_reward_penalty(penalty, space.space, self.name)
         check_filter(filter, space.space, self.name)
         limits = [*budgets, *limits_of(filter)]
         require_feasible(space.space, limits)

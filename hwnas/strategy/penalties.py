@@ -31,6 +31,7 @@ __all__ = [
     "Nonlinear",
     "Penalty",
     "SampleProfilerPenalty",
+    "check_reward_penalty",
     "expected_cost",
     "require_profiler_of",
 ]
@@ -104,6 +105,26 @@ class Penalty(Protocol):
             strategy: its name, for the message.
         """
         ...
+
+
+def check_reward_penalty(penalty: Penalty | None, space: Space, strategy: str) -> None:
+    """Refuse a penalty that cannot act on a reward, which is maximised, of sampled architectures.
+
+    Raises:
+        ConfigError: a penalty on expected costs, one that favours costs, or one of another space.
+    """
+    if isinstance(penalty, ExpectationProfilerPenalty):
+        raise ConfigError(
+            f"The penalty of {strategy} must be on sampled architectures: it has no probabilities by choice from which "
+            "a cost could be expected. Use SampleProfilerPenalty."
+        )
+    if isinstance(penalty, SampleProfilerPenalty) and penalty.scale > 0:
+        raise ConfigError(
+            f"The `scale` of {strategy}'s penalty must not be above 0: it acts on a reward, which is maximised; got "
+            f"{penalty.scale:g}. Use {-penalty.scale:g}."
+        )
+    if penalty is not None:
+        penalty.check(space, strategy)
 
 
 class ExpectationProfilerPenalty:

@@ -17,16 +17,20 @@ choice at least.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
 from hwnas.cost import Budget, CostTable, Term
 from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.solve import maximise
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import repair, require_feasible, sample_feasible
+from hwnas.strategy.filters import Filter, check_filter, limits_of
 from hwnas.strategy.history import History
+from hwnas.strategy.penalties import Penalty, check_reward_penalty
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
 
 __all__ = ["SPOS"]
@@ -46,11 +50,14 @@ class SPOS:
         num_mutation: children of one parent.
         mutation_probability: of each active choice.
         num_generations: after so many the search has finished; the first, random one counts.
+        penalty: on the score of an architecture, as a reward: its scale is negative for a cost that is not wanted.
+        filter: what every proposal must be accepted by: a range of a profiler, or a function.
         seed: the n-th proposal is a function of (seed, n) and of what was told before it.
 
     Raises:
-        ConfigError: a size or probability out of range.
-        InfeasibleError: (when first asked) no architecture keeps the budgets.
+        ConfigError: a size or probability out of range; a penalty on expected costs or that favours costs; a penalty or
+            a filter of another space; (when asked) a function that refuses everything.
+        InfeasibleError: (when first asked) no architecture keeps the budgets and the filter's range.
     """
 
     def __init__(
@@ -64,6 +71,8 @@ class SPOS:
         num_mutation: int = 25,
         mutation_probability: float = 0.1,
         num_generations: int = 20,
+        penalty: Penalty | None = None,
+        filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
         for name, value, least in (
@@ -82,8 +91,12 @@ class SPOS:
             )
         if not 0.0 < mutation_probability <= 1.0:
             raise ConfigError(f"`mutation_probability` must be over 0 and at most 1; got {mutation_probability}.")
+        check_reward_penalty(penalty, space, "spos")
+        check_filter(filter, space, "spos")
         self._space = space
-        self._budgets = tuple(budgets)
+        self._budgets = (*budgets, *limits_of(filter))
+        self._penalty = penalty
+        self._filter = filter
         self._population_size = population_size
         self._num_top = num_top
         self._num_crossover = num_crossover
@@ -112,12 +125,26 @@ class SPOS:
         return proposals
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Remember the outcome."""
+        """Remember the outcome, with the penalty in its score."""
+        if self._penalty is not None:
+            score = torch.tensor(outcome.score, dtype=torch.float64)
+            score = self._penalty(score, probabilities={}, architecture=proposal.architecture)
+            outcome = dataclasses.replace(outcome, score=float(score))
         self._history.add(proposal, outcome)
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:
-        """The best architecture told of that keeps `budgets`; see `History.derive`."""
-        return self._history.derive(budgets)
+        """The best architecture told of that keeps `budgets`, which may be tighter; see `History.derive`.
+
+        Raises:
+            ConfigError: a repaired architecture that a function refuses; evaluate more.
+        """
+        derived = self._history.derive((*budgets, *limits_of(self._filter)))
+        if self._filter is not None and not self._filter(derived.architecture):
+            raise ConfigError(
+                "No evaluated architecture keeps the tightened budgets, and the filter refuses the best one as repaired."
+                " Let it accept more, or give the search more generations."
+            )
+        return derived
 
     def _next(self, place: int, rng: np.random.Generator) -> Architecture | None:
         """A new architecture for a place in the generation; None if there is none left in the space."""
@@ -126,7 +153,7 @@ class SPOS:
             if child is not None:
                 return child
         for architecture in sample_feasible(self._space, self._budgets, _NUM_TRIES, rng):
-            if architecture not in self._proposed:
+            if self._is_new(architecture):
                 return architecture
         return self._remaining(rng)
 
@@ -137,11 +164,19 @@ class SPOS:
         child = None
         for _ in range(_NUM_TRIES):
             child = make(rng)
-            if child not in self._proposed and all(budget.holds(child) for budget in self._budgets):
+            if self._is_new(child):
                 return child
         assert child is not None
         child = repair(self._space, child, self._budgets)
-        return None if child in self._proposed else child
+        return child if self._is_new(child) else None
+
+    def _is_new(self, architecture: Architecture) -> bool:
+        """Whether it may be proposed: within the budgets, accepted, and not proposed before."""
+        return (
+            architecture not in self._proposed
+            and all(budget.holds(architecture) for budget in self._budgets)
+            and (self._filter is None or self._filter(architecture))
+        )
 
     def _crossover(self, rng: np.random.Generator) -> Architecture:
         first, second = (self._parents[i] for i in rng.integers(len(self._parents), size=2))
@@ -157,9 +192,19 @@ class SPOS:
             Term((choice.name,), np.append(rng.random(choice.num_options), 0.0)) for choice in self._space.choices
         ]
         require_feasible(self._space, self._budgets)
-        try:
-            return maximise(
-                CostTable(self._space, 0.0, preferences), self._budgets, exclude=self._proposed
-            ).architecture
-        except InfeasibleError:
-            return None
+        refused: list[Architecture] = []
+        while len(refused) < _NUM_TRIES:
+            try:
+                utility = CostTable(self._space, 0.0, preferences)
+                found = maximise(utility, self._budgets, exclude=[*self._proposed, *refused]).architecture
+            except InfeasibleError:
+                break
+            if self._is_new(found):
+                return found
+            refused.append(found)
+        if not self._proposed:
+            raise ConfigError(
+                f"The filter must accept some architecture: it refused {_NUM_TRIES} drawn at random and {len(refused)} "
+                "found by the solver. Let it accept more."
+            )
+        return None

@@ -2,9 +2,11 @@ import pytest
 
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError, InfeasibleError
+from hwnas.profiler import FlopsProfiler
 from hwnas.solve import maximise
 from hwnas.space import Choice, Space
-from hwnas.strategy import SPOS, Random
+from hwnas.strategy import SPOS, ExpectationProfilerPenalty, Random, RangeProfilerFilter, SampleProfilerPenalty
+from tests.experiment.examples import tiny_space
 from tests.strategy.planted import PlantedEvaluator, best_feasible, budget_at, planted_space, random_table, run
 
 SPACE = planted_space(2)
@@ -157,3 +159,46 @@ def test_the_planted_optimum_is_found():
         strategy = SPOS(SPACE, [budget], **options, seed=seed)
         run(strategy, PlantedEvaluator(UTILITY))
         assert strategy.derive([budget]).architecture == best_feasible(SPACE, UTILITY, [budget])[0]
+
+
+def test_a_range_and_a_function_as_filter():
+    model = tiny_space()
+    macs = FlopsProfiler(model)
+    middle = RangeProfilerFilter(macs, min=0.6 * macs.max(), max=0.8 * macs.max())
+    evaluate = PlantedEvaluator(random_table(model.space, 1, positive=False))
+    strategy = SPOS(model.space, **SMALL, filter=middle)
+    run(strategy, evaluate)
+    assert evaluate.proposals
+    assert all(middle(p.architecture) for p in evaluate.proposals)
+    assert middle(strategy.derive([]).architecture)
+
+    evaluate = PlantedEvaluator(random_table(model.space, 1, positive=False))
+    strategy = SPOS(model.space, **SMALL, filter=lambda architecture: architecture["first"] == "k3")
+    run(strategy, evaluate)
+    assert {p.architecture["first"] for p in evaluate.proposals} == {"k3"}
+    with pytest.raises(ConfigError, match="filter must accept some architecture: it refused 20 drawn at random and 20"):
+        SPOS(model.space, filter=lambda architecture: False).ask()
+
+
+def test_a_derivation_that_the_filter_refuses():
+    model = tiny_space()
+    macs = FlopsProfiler(model)
+    strategy = SPOS(model.space, **SMALL, filter=lambda architecture: macs.profile(architecture) > macs.min())
+    run(strategy, PlantedEvaluator(random_table(model.space, 1, positive=False)))
+    with pytest.raises(ConfigError, match="the filter refuses the best one as repaired"):
+        strategy.derive([macs.at_most(macs.min())])
+
+
+def test_a_penalty_pulls_to_cheap_architectures():
+    model = tiny_space()
+    macs = FlopsProfiler(model)
+    found = {}
+    for scale in (0.0, -1000.0):
+        strategy = SPOS(model.space, **SMALL, penalty=SampleProfilerPenalty(macs, macs.min(), scale))
+        run(strategy, PlantedEvaluator(macs.cost))
+        found[scale] = macs.profile(strategy.derive([]).architecture)
+    assert found[-1000.0] < found[0.0]
+    with pytest.raises(ConfigError, match="The penalty of spos must be on sampled architectures"):
+        SPOS(model.space, penalty=ExpectationProfilerPenalty(macs, 100.0))
+    with pytest.raises(ConfigError, match="`scale` of spos's penalty must not be above 0"):
+        SPOS(model.space, penalty=SampleProfilerPenalty(macs, 100.0))
