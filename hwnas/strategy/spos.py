@@ -141,7 +141,7 @@ class SPOS:
         derived = self._history.derive((*budgets, *limits_of(self._filter)))
         if self._filter is not None and not self._filter(derived.architecture):
             raise ConfigError(
-                "No evaluated architecture keeps the tightened budgets, and the filter refuses the best one as repaired."
+                "No evaluated architecture keeps the tightened budgets, and the filter refuses the best as repaired."
                 " Let it accept more, or give the search more generations."
             )
         return derived

@@ -185,7 +185,7 @@ def test_a_derivation_that_the_filter_refuses():
     macs = FlopsProfiler(model)
     strategy = SPOS(model.space, **SMALL, filter=lambda architecture: macs.profile(architecture) > macs.min())
     run(strategy, PlantedEvaluator(random_table(model.space, 1, positive=False)))
-    with pytest.raises(ConfigError, match="the filter refuses the best one as repaired"):
+    with pytest.raises(ConfigError, match="the filter refuses the best as repaired"):
         strategy.derive([macs.at_most(macs.min())])
 
 
