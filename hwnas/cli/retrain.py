@@ -57,7 +57,7 @@ def command(
                 print_budgets(result.budgets)
             score = format_score(result.test_accuracy, result.test_standard_error, name=result.score_name)
             print_line(f"test {result.score_name} {score}")
-            print_line(f"recipe: {result.recipe.recipe.epochs:g} epochs; {result.recipe.source}")
+            print_line(f"epochs: {result.recipe.recipe.epochs:g}; recipe: {result.recipe.source}")
             print_line(f"network: {result.directory / 'network.onnx'}")
     broken = [f"{result.directory}: {row.profiler}" for result in results for row in result.budgets if not row.kept]
     if broken:
