@@ -1,0 +1,105 @@
+"""The documentation against the code: every snippet works, every table of options is that of the constructor."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwnas.cost import LatencyTable, parse_budget
+from hwnas.experiment import STRATEGIES, read_config
+from hwnas.experiment.budgets import Profilers, resolve
+from hwnas.experiment.strategies import make_strategy, split_options
+from hwnas.nn.families import load_space
+from hwnas.strategy.feasible import require_feasible
+from hwnas.train import Recipe
+
+ROOT = Path(__file__).parents[1]
+STRATEGIES_PAGE = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", STRATEGIES_PAGE, re.MULTILINE | re.DOTALL))
+WHOLE_FILES = [
+    (f"{page.name}, {number}", text)
+    for page in (ROOT / "README.md", ROOT / "docs" / "strategies.md")
+    for number, text in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL), 1)
+]
+PROGRAMS = re.findall(r"```python\n(.*?)```", STRATEGIES_PAGE, re.DOTALL)
+GIVEN_BY_THE_SEARCH = {"space", "budgets", "seed", "priors"}
+
+
+def options_of(name: str) -> dict[str, object]:
+    parameters = inspect.signature(STRATEGIES[name]).parameters.values()
+    return {option.name: option.default for option in parameters if option.name not in GIVEN_BY_THE_SEARCH}
+
+
+def test_every_strategy_has_a_section_and_nothing_else_has() -> None:
+    assert set(SECTIONS) == set(STRATEGIES)
+    first = STRATEGIES_PAGE.split("\n## ")[0]
+    assert set(re.findall(r"^\| \[`(\w+)`\]", first, re.MULTILINE)) == set(STRATEGIES)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_option_and_default_stands_in_its_table(name: str) -> None:
+    written = re.findall(r"^\| `(\w+)` \| `([^`]*)` \| \S.* \|$", SECTIONS[name], re.MULTILINE)
+    assert [option for option, _ in written] == list(options_of(name))
+    for option, default in written:
+        value = options_of(name)[option]
+        exact = pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
+        assert ast.literal_eval(default) == exact, option
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_section_has_a_file_to_search_with(name: str) -> None:
+    assert f'strategy = "{name}"' in SECTIONS[name]
+    [file] = {inspect.getsourcefile(STRATEGIES[name])}
+    assert name == "random" or str(Path(file).relative_to(ROOT)) in SECTIONS[name]
+
+
+def _no_table() -> LatencyTable:
+    raise AssertionError("A latency would have to be measured here.")
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=where) for where, text in WHOLE_FILES])
+def test_configurations_are_read_and_their_strategies_made(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    config = read_config(tmp_path / "config.toml")
+    space = load_space(config.space, **config.space_options)
+    profilers = Profilers(space, _no_table)
+    requests = [parse_budget(budget) for budget in config.budgets]
+    budgets = [resolve(request, profilers) for request in requests if request.profiler != "latency"]
+    require_feasible(space.space, budgets)
+    split_options(config.strategy, config.strategy_options)
+    made = make_strategy(config.strategy, space, budgets, profilers=profilers, seed=0, options=config.strategy_options)
+    assert isinstance(made, STRATEGIES[config.strategy])
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_programs_run_word_for_word(tmp_path: Path, program: str) -> None:
+    (tmp_path / "mine.py").write_text(program)
+    done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(("minus absolute error -", "['first']"))
+
+
+def test_the_new_names_of_old_options_exist() -> None:
+    rows = re.findall(r"^\| (.*?) \| (.*?) \|$", STRATEGIES_PAGE.split("\n## Coming from")[1], re.MULTILINE)[1:]
+    checked = 0
+    for old, new in rows:
+        found = re.fullmatch(r"`(\w+|\[search\])`: (.*)", new)
+        if found is None:
+            continue
+        known = (
+            {*Recipe.__dataclass_fields__, "search_size"}
+            if found[1] == "[search]"
+            else {*options_of(found[1]), "max_trials"}
+        )
+        if found[2] == "the same names":
+            names = re.findall(r"\w+", re.search(r"\((.*)\)", old)[1])
+        else:
+            names = re.findall(r"`(\w+)`", found[2])
+        assert names, new
+        assert set(names) <= known, new
+        checked += len(names)
+    assert checked > 30
