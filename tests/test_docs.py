@@ -13,7 +13,7 @@ from hwnas.cost import LatencyTable, parse_budget
 from hwnas.experiment import STRATEGIES, read_config
 from hwnas.experiment.budgets import Profilers, resolve
 from hwnas.experiment.strategies import make_strategy, split_options
-from hwnas.nn.families import load_space
+from hwnas.nn.families import FAMILIES, family, load_space
 from hwnas.strategy.feasible import require_feasible
 from hwnas.train import Recipe
 
@@ -103,3 +103,11 @@ def test_the_new_names_of_old_options_exist() -> None:
         assert set(names) <= known, new
         checked += len(names)
     assert checked > 30
+
+
+def test_the_readme_lists_every_family_with_its_size() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\d\.\de\d+) \|", readme, re.MULTILINE))
+    assert set(rows) == {name for name in FAMILIES if not name.endswith(("_28", "_8"))}
+    for name, size in rows.items():
+        assert float(size) == pytest.approx(family(name).space.size, rel=0.05), name
