@@ -1,0 +1,71 @@
+"""The final recipes against the papers' numbers, and whom they are for."""
+
+import pytest
+
+from hwnas.experiment.final_recipes import FINAL_RECIPES, final_options, final_recipe
+from hwnas.experiment.strategies import STRATEGIES
+from hwnas.nn.families import FAMILIES, family
+from tests.experiment.examples import tiny_space
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("darts", (600, 96, 0.025, "cosine", 3e-4, 0.4, 0.2, 16)),
+        ("enas", (310, 100, 0.05, "cosine", 2e-4, 0.0, 0.0, 0)),
+        ("enas, cells", (630, 144, 0.05, "cosine", 2e-4, 0.4, 0.4, 16)),
+        ("fbnet", (360, 256, 0.1, "step", 4e-5, 0.0, 0.0, 0)),
+        ("hardcorenas", (50, 128, 0.00128, "cosine", 1e-5, 0.0, 0.0, 0)),
+        ("proxylessnas", (300, 256, 0.05, "cosine", 4e-5, 0.0, 0.0, 0)),
+        ("spos", (240, 1024, 0.5, "linear", 4e-5, 0.0, 0.0, 0)),
+    ],
+)
+def test_the_published_numbers(name, numbers):
+    final = FINAL_RECIPES[name]
+    recipe = final.recipe
+    assert numbers == (
+        *(recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.schedule, recipe.weight_decay),
+        *(final.auxiliary_weight, final.drop_path_rate, 32 * final.cutout),
+    )
+    assert "https://arxiv.org/abs/" in final.source
+    assert (final.inherits, recipe.distillation) == ((True, 2.0) if name == "hardcorenas" else (False, 0.0))
+
+
+def test_every_recipe_is_of_a_strategy():
+    assert {name.split(",")[0] for name in FINAL_RECIPES} <= set(STRATEGIES)
+
+
+def test_a_network_gets_what_it_can_do():
+    cells, others = family("darts_8"), family("proxylessnas_8")
+    assert final_recipe("darts", cells) == FINAL_RECIPES["darts"]
+    assert final_recipe("enas", cells) == FINAL_RECIPES["enas, cells"]
+    assert final_recipe("enas", others) == FINAL_RECIPES["enas"]
+    without = final_recipe("darts", others)
+    assert (without.auxiliary_weight, without.drop_path_rate, without.cutout) == (0, 0, 0.5)
+    assert without.recipe == FINAL_RECIPES["darts"].recipe
+    flat = tiny_space()
+    flat.example_inputs = (flat.example_inputs[0].flatten(1),)
+    assert final_recipe("darts", flat).cutout == 0
+
+
+def test_a_strategy_without_a_paper_and_beginnings_that_are_not_the_papers():
+    space = tiny_space()
+    scratch, inherited = FINAL_RECIPES["proxylessnas"], FINAL_RECIPES["hardcorenas"]
+    for strategy in ("certified", "evolution", "random", "my_own"):
+        assert final_recipe(strategy, space) == scratch
+        assert final_recipe(strategy, space, inherit=True) == inherited
+    assert final_recipe("hardcorenas", space, inherit=False) == scratch
+    assert final_recipe("hardcorenas", space) == final_recipe("spos", space, inherit=True) == inherited
+    assert final_recipe("spos", space, inherit=False) == FINAL_RECIPES["spos"]
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith(("darts", "shufflenet_v2"))])
+def test_the_final_member_has_the_architectures_of_the_searched_one(name):
+    options = final_options(name)
+    assert options == {"affine": True} | ({"num_cells": 20, "channels": 36} if name == "darts" else {})
+    if name.endswith("_8"):
+        assert family(name, **options).space.uid == family(name).space.uid
+
+
+def test_other_families_and_spaces_of_ones_own_stay_as_they_are():
+    assert final_options("mobilenet_v3_8") == final_options("mine.py:factory") == {}
