@@ -18,8 +18,8 @@ __all__ = ["Derived", "Fidelity", "Outcome", "Proposal", "Strategy"]
 
 Fidelity = Literal["batch", "full", "trained"]
 """How an architecture is scored: `batch` is the loss on one batch beside the teacher's, quick and noisy;
-`full` the task's mean score (accuracy, with classes) on the whole search split with the supernet's weights and batch norm re-estimated;
-`trained` the same after a short training of the frozen network."""
+`full` the task's mean score (accuracy, with classes) on the whole search split with the supernet's weights and batch
+norm re-estimated; `trained` the same after a short training of the frozen network."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
