@@ -48,8 +48,11 @@ class Splits:
 
     def __post_init__(self) -> None:
         for name, part in self.parts.items():
-            if len(part) == 0:
-                raise DataError(f"The part `{name}` must not be empty. Give it data, or divide them otherwise.")
+            if part is None or len(part) == 0:  # callers without types leave one out
+                raise DataError(
+                    f"The part `{name}` is missing or empty. Weights learn from `train`, architectures are compared on "
+                    "`search`, and `test` is for the end: give all three, or let `split` divide one data set."
+                )
             if not self.task.has_classes:
                 continue
             if part.num_classes != self.train.num_classes:

@@ -83,8 +83,9 @@ def test_an_empty_part_is_refused():
         def batch(self, indices, *, seed=None):
             raise AssertionError
 
-    with pytest.raises(DataError, match="part `search` must not be empty"):
-        Splits(train=splits.train, search=Empty(), test=splits.test, task=REGRESSION)
+    for search in (Empty(), None):
+        with pytest.raises(DataError, match="part `search` is missing or empty"):
+            Splits(train=splits.train, search=search, test=splits.test, task=REGRESSION)
 
 
 def test_words_for_labels_are_refused():
