@@ -24,7 +24,8 @@ class Task:
         name: for messages and results.
         loss: what is minimised, for every example.
         score: what architectures and networks are compared by, for every example; larger is better.
-        score_name: what the mean score is called: "accuracy".
+        score_name: what the mean score is called: "accuracy". One that ends in "accuracy" is a fraction, shown in
+            percent.
         has_classes: whether targets are the numbers of classes: parts are then stratified, and none may be empty.
     """
 

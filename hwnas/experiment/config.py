@@ -122,8 +122,8 @@ class SearchConfig:
             parse_budget(budget)
         if self.search is not None and search_recipe(self.strategy) is None:
             raise ConfigError(
-                f"The strategy {self.strategy!r} takes no steps, so [search] has no use; it searches a supernet, which is "
-                "trained as [train] says."
+                f"The strategy {self.strategy!r} takes no steps, so [search] has no use; it searches a supernet, which "
+                "is trained as [train] says."
             )
 
     def to_json(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def paired_difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> tuple
     """Mean score of `a` minus that of `b`, and the standard error of that difference.
 
     Args:
-        a: the score of each image, 1 and 0 for right and wrong, shape (num_images,).
+        a: the task's score of each image, shape (num_images,); with classes 1 and 0 for right and wrong.
         b: the same for the other network, the same images in the same order.
     """
     differences = a.astype(float) - b.astype(float)

@@ -124,7 +124,8 @@ def test_searched_to_the_end(tmp_path, capsys, name, strategy):
 
     print_results([result])
     printed = capsys.readouterr().out
-    assert f"test {task.score_name} {result.test_accuracy:.1g}"[:-1] in printed
+    shown = float(re.search(rf"test {task.score_name} (-?[\d.]+)", printed)[1])
+    assert shown == pytest.approx(result.test_accuracy, abs=0.06 * result.test_standard_error + 1e-3 * abs(shown))
     assert "ccuracy" not in printed
 
 
