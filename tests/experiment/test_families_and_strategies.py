@@ -49,7 +49,7 @@ OPTIONS = {
 }
 MIXING = [key for key in OPTIONS if key.split(",")[0] not in SAMPLING_STRATEGIES and "reinforce" not in key]
 
-# Two families for each strategy in `make test`, so that each family comes three times or more.
+# What `make test` has of it: for each strategy a family with and without budgets, and another with budgets.
 IN_SHORT = {
     "certified": ("mobilenet_v3_8", "shufflenet_v2_8"),
     "darts": ("darts_8", "proxylessnas_8"),
@@ -62,6 +62,12 @@ IN_SHORT = {
     "spos": ("shufflenet_v2_8", "fbnet22_8"),
 }
 BUDGETS = {"no budgets": (), "macs and params": ("macs<=60%", "params<=90%")}
+REFUSED = [(key, family) for key in MIXING for family in SPACES if family not in TINY]
+SHORT = [
+    (key, family, budgets)
+    for key, (first, second) in IN_SHORT.items()
+    for family, budgets in ((first, "no budgets"), (first, "macs and params"), (second, "macs and params"))
+]
 
 
 @cache
@@ -119,7 +125,64 @@ def test_every_strategy_and_every_family_occurs():
     assert set(TINY) == {name for name in FAMILIES if name.endswith("_8")}
 
 
-@pytest.mark.parametrize("budgets", BUDGETS)
-@pytest.mark.parametrize(("key", "family"), [(key, family) for key in IN_SHORT for family in IN_SHORT[key]])
+@pytest.mark.parametrize(("key", "family", "budgets"), SHORT)
 def test_two_families_for_each_strategy(tmp_path, key, family, budgets):
     check(tmp_path / "run", family, key, BUDGETS[budgets])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "family", "budgets"),
+    [case for case in product(OPTIONS, SPACES, BUDGETS) if case not in SHORT and case[:2] not in REFUSED],
+)
+def test_all_others(tmp_path, key, family, budgets):
+    check(tmp_path / "run", family, key, BUDGETS[budgets])
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """A family's table on the fake device, measured once for all strategies."""
+    directory = tmp_path_factory.mktemp("tables")
+
+    @cache
+    def table(family):
+        path = directory / f"{family}.sqlite"
+        measure(SPACES[family](), device(), out=path, repeats=2, calibrate=3)
+        return path
+
+    return table
+
+
+def device() -> FakeRuntime:
+    return FakeRuntime(noise=0.02, drift=0.1, replay=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", SPACES)
+@pytest.mark.parametrize("key", OPTIONS)
+def test_latency_on_a_device(tmp_path, tables, key, family):
+    if (key, family) in REFUSED:
+        pytest.skip("they do not go together, see below")
+    _, result = search(
+        tmp_path / "run", family, key, ("latency<=70%",), device=device(), table=tables(family), repeats=2, calibrate=3
+    )
+    [row] = result.budgets
+    assert (row.profiler, row.unit, row.kept) == ("latency", "ms", True)
+    assert 0.0 < row.measured <= row.limit
+    assert result.onnx_difference < 1e-4
+
+
+@pytest.mark.parametrize(("key", "family"), REFUSED)
+def test_widths_cannot_be_mixed(tmp_path, key, family):
+    """Said before anything is trained, with the first choice of a width and the strategies that can search it."""
+    name = key.split(",")[0]
+    words = (
+        rf"^{name} mixes .* those of 'stage1\.block1\.width' cannot be mixed: .* {', '.join(SAMPLING_STRATEGIES)}\.$"
+    )
+    with pytest.raises(StrategyError, match=words):
+        search(tmp_path / "run", family, key, ("macs<=60%",))
+    assert not any((tmp_path / "run" / phase).exists() for phase in ("supernet", "search"))
+
+
+def test_those_named_are_all_that_can():
+    assert {key.split(",")[0] for key in OPTIONS} - {key.split(",")[0] for key in MIXING} == set(SAMPLING_STRATEGIES)
