@@ -1,10 +1,10 @@
 """How much memory a step of a strategy takes: every allocation of torch on the CPU, by its profiler.
 
-The peak is the largest sum of bytes, at any time of the step, that were allocated since it began: activations kept for
-the backward pass, temporary tensors and gradients. What is there before (weights, momentum, images) does not count,
-nor does scratch memory inside of a kernel. It is exact and does not depend on the machine's load. Steps are taken
-through the driver of searches; an *architecture* step is a strategy's step without the training of weights that
-follows in the same call.
+The peak is the largest sum of bytes, at any time of the step, that were allocated since it began and are still held:
+activations kept for the backward pass, temporary tensors and gradients. What is there before (weights, momentum) does
+not count, freed or not, nor does scratch memory inside of a kernel. It is exact and does not depend on the machine's
+load. Steps are taken through the driver of searches; an *architecture* step is a strategy's step without the training
+of weights in the same call.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ MEMORY_ROWS: Mapping[str, MemoryRow] = {
 
 def _image_shape(space: ModelSpace) -> torch.Size:
     (image,) = pytree.tree_leaves(space.example_inputs)
-    return image.shape[1:]
+    shape: torch.Size = image.shape[1:]
+    return shape
 
 
 def step_memory(name: str, setting: StepSetting) -> dict[str, Any]:
@@ -154,7 +155,7 @@ class _Measured:
 
 
 def peak_bytes(action: Callable[[], object]) -> int:
-    """The most memory that `action` holds at a time, beyond what was allocated before; torch's tensors on the CPU."""
+    """The most memory that `action` holds at a time of what it has allocated; torch's tensors on the CPU."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         action()
     events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]

@@ -60,15 +60,15 @@ class Setting:
     data: DataName = "fashion-mnist"
     train_size: int = 4096
     search_size: int = 1024
-    epochs: int = 8
+    epochs: int = 6
     fine_tune_epochs: int = 4
     batch_size: int = 64
     budget: str = "latency<=50%"
     repeats: int = 3
     calibrate: int = 12
-    num_samples: int = 48
-    num_held_out: int = 6
-    num_candidates: int = 4
+    num_samples: int = 36
+    num_held_out: int = 5
+    num_candidates: int = 3
 
     @classmethod
     def smoke(cls) -> Setting:
