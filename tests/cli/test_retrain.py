@@ -80,6 +80,12 @@ def certified_run(tmp_path_factory):
     return searched(tmp_path_factory.mktemp("certified"), CERTIFIED)
 
 
+@pytest.fixture(scope="module")
+def darts_retrained(darts_run):
+    assert run("retrain", darts_run, *QUICK) == 0
+    return darts_run / "retrain"
+
+
 def retrained(capsys, *arguments):
     """What `hwnas retrain --json` gives for a run with one network."""
     capsys.readouterr()
@@ -88,11 +94,9 @@ def retrained(capsys, *arguments):
     return result
 
 
-def test_darts_is_trained_anew_by_its_own_recipe(darts_run, capsys):
-    result = retrained(capsys, darts_run, *QUICK)
-    folder = darts_run / "retrain"
-    assert result["directory"] == str(folder)
-    assert json.loads((folder / "result.json").read_text()) == {k: v for k, v in result.items() if k != "directory"}
+def test_darts_is_trained_anew_by_its_own_recipe(darts_run, darts_retrained):
+    folder = darts_retrained
+    result = json.loads((folder / "result.json").read_text())
     found = json.loads((darts_run / "result.json").read_text())
     assert result["architecture"] == found["architecture"]
     assert result["splits"]["train"]["num_examples"] == 120 + 80
@@ -116,22 +120,25 @@ def test_darts_is_trained_anew_by_its_own_recipe(darts_run, capsys):
     assert not [shape for shape in shapes if 768 in shape]  # the auxiliary head's width
 
 
-def test_the_same_command_again_does_nothing_anew(darts_run, tmp_path, capsys):
-    first = retrained(capsys, darts_run, *QUICK, "--out", tmp_path / "out")
-    files = {path: path.read_bytes() for path in (tmp_path / "out").glob("network.safetensors")}
-    assert run("retrain", darts_run, *QUICK, "--out", tmp_path / "out") == 0
+def test_the_same_command_again_does_nothing_anew(darts_run, darts_retrained, capsys):
+    first = json.loads((darts_retrained / "result.json").read_text())
+    weights = (darts_retrained / "network.safetensors").read_bytes()
+    assert run("retrain", darts_run, *QUICK) == 0
     printed = capsys.readouterr()
     assert "train: 5/5" not in printed.err  # no step is left
     assert "test accuracy" in printed.out
-    assert f"network: {tmp_path / 'out' / 'network.onnx'}" in printed.out
-    second = json.loads((tmp_path / "out" / "result.json").read_text())
-    del first["directory"], first["seconds"], second["seconds"]
+    assert f"network: {darts_retrained / 'network.onnx'}" in printed.out
+    second = json.loads((darts_retrained / "result.json").read_text())
+    del first["seconds"], second["seconds"]
     assert first == second
-    assert files == {path: path.read_bytes() for path in files}
+    assert (darts_retrained / "network.safetensors").read_bytes() == weights
 
 
 def test_budgets_of_the_search_are_verified_again(certified_run, capsys):
     result = retrained(capsys, certified_run, *QUICK)
+    assert result["directory"] == str(certified_run / "retrain")
+    content = json.loads((certified_run / "retrain" / "result.json").read_text())
+    assert content == {key: value for key, value in result.items() if key != "directory"}
     found = json.loads((certified_run / "result.json").read_text())
     assert result["budgets"] == found["budgets"]  # parameters are counted, the same as then
     assert [row["kept"] for row in result["budgets"]] == [True]
@@ -167,17 +174,16 @@ def test_a_broken_budget_is_exit_code_3(certified_run, tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "result.json").read_text())["budgets"][0]["kept"] is False
 
 
-def test_what_cannot_be_retrained(darts_run, tmp_path, capsys):
+def test_what_cannot_be_retrained(darts_run, darts_retrained, tmp_path, capsys):
     def refused(*arguments):
         assert run("retrain", *arguments) == 2
         return " ".join(capsys.readouterr().err.split())
 
     assert f"{tmp_path} is no folder of a run (run.sqlite is missing)." in refused(tmp_path)
     assert f"{tmp_path / 'none'} is no folder of a run" in refused(tmp_path / "none")
-    done = tmp_path / "done"
-    assert run("retrain", darts_run, *QUICK, "--out", done) == 0
-    assert f"{done} is the folder of a retraining. Give that of the search before it." in refused(done)
-    other = refused(darts_run, "--epochs", "2", "--batch-size", "40", "--out", done)
+    again = refused(darts_retrained)
+    assert f"{darts_retrained} is the folder of a retraining. Give that of the search before it." in again
+    other = refused(darts_run, "--epochs", "2", "--batch-size", "40")
     assert "run of another configuration: recipe.recipe.epochs is 1.0 there and 2.0 here" in other
     assert "`batch_size` must be at most the 200 training images; got 400." in refused(
         darts_run, "--batch-size", "400", "--out", tmp_path / "large"
