@@ -75,10 +75,8 @@ def run_one_shot(
     """
     check_inputs(space, data)
     size = min(recipe.batch_size, len(data.search))
-    epochs_done = 0
 
     def step(network: Callable[..., Tensor], batch: Batch, context: StepContext) -> Tensor:
-        nonlocal epochs_done
         index, num_processes = context.process
         if size < num_processes:
             raise ConfigError(
@@ -86,9 +84,11 @@ def run_one_shot(
                 "more, or start fewer processes."
             )
 
+        share = size // num_processes  # equal ones, so that the processes' mean is that of the images
+
         @functools.cache
         def validation() -> Batch:
-            indices = nth_batch(len(data.search), size, context.step, seed=(seed, _VALIDATION))
+            indices = nth_batch(len(data.search), share * num_processes, context.step, seed=(seed, _VALIDATION))
             return context.placed(data.search.batch(indices[index::num_processes]))
 
         def training_loss(forward: Callable[..., Tensor], selection: Selection) -> Tensor:
@@ -109,7 +109,7 @@ def run_one_shot(
                 epoch=context.step / context.steps_per_epoch,
                 num_epochs=context.num_steps / context.steps_per_epoch,
                 rng=context.rng,
-                batch_size=len(range(index, size, num_processes)),
+                batch_size=share,
                 training_batch_size=len(batch.labels),
                 device=context.device,
                 precision=recipe.precision,
