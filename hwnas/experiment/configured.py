@@ -117,7 +117,7 @@ def retrain_configured(
     if made is None:
         raise RunDirectoryError(
             f"The run in {networks[0].run} was made from Python: its folder does not say how its space and data are "
-            "made. Retrain from Python as well: hwnas.experiment.retrain(make_space, data, run)."
+            "made. Retrain from Python as well: hwnas.retrain(make_space, data, run)."
         )
     options = dict(made["data"])
     data = load_data(options.pop("name"), seed=configuration["seed"], **options)
@@ -125,7 +125,7 @@ def retrain_configured(
     if changed:
         raise DataError(
             f"The data are not those of the search in {networks[0].run}: of {', '.join(changed)} the content differs. "
-            "Put the files back, or call hwnas.experiment.retrain with the data you mean."
+            "Put the files back, or call hwnas.retrain with the data you mean."
         )
     results = []
     for found in networks:

@@ -19,7 +19,7 @@ from torch import nn
 from hwnas.cost import Budget, CostTable
 from hwnas.data import JoinedPart, Splits
 from hwnas.device import Runtime, connect
-from hwnas.errors import BudgetError, RunDirectoryError, SpaceError
+from hwnas.errors import BudgetError, ConfigError, RunDirectoryError, SpaceError
 from hwnas.experiment.deployment import Deployment, MeasuredDevice, reconnect
 from hwnas.experiment.final_recipes import final_recipe
 from hwnas.experiment.finishing import save_weights
@@ -136,23 +136,22 @@ def retrain(
         FingerprintError: latencies of the search were taken on another device.
         Exception: whatever training, exporting and measuring raise.
     """
+    if recipe is not None and inherit is not None:
+        raise ConfigError(
+            f"`inherit` goes with the strategy's own recipe; the one given says itself: inherits={recipe.inherits}. "
+            "Leave `inherit` out."
+        )
     found = _found(result.directory if isinstance(result, SearchResult) else Path(result))
+    strategy = found.configuration["strategy"]
     seed = found.configuration["seed"] if seed is None else seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        space = make_space()
-        if space.space.uid != found.configuration["space"]:
-            raise SpaceError(
-                f"The space is not the one that was searched in {found.run}: {space.space.uid[:12]} here, "
-                f"{found.configuration['space'][:12]} there. Make it with the same options."
-            )
+        space = _space(make_space, found)
         check_inputs(space, data)
-        strategy = found.configuration["strategy"]
         final = (recipe or final_recipe(strategy, space, inherit=inherit)).resized(epochs=epochs, batch_size=batch_size)
         network, teacher = _networks(space, data, found, final, seed)
-        trained = network
-        if final.auxiliary_weight and isinstance(network, DartsNetwork):
-            trained = WithAuxiliaryHead(network)
+        has_head = final.auxiliary_weight and isinstance(network, DartsNetwork)
+        trained = WithAuxiliaryHead(network) if has_head else network
     part = JoinedPart([data.train, data.search])
     measured_device = _device(found, device, table)
     folder = found.directory / "retrain" if directory is None else Path(directory)
@@ -217,6 +216,17 @@ def _found(directory: Path) -> FoundNetwork:
         folders = ", ".join(str(network.directory) for network in networks)
         raise RunDirectoryError(f"The run in {directory} has several networks; name one: {folders}.")
     return networks[0]
+
+
+def _space(make_space: Callable[[], ModelSpace], found: FoundNetwork) -> ModelSpace:
+    space = make_space()
+    here, there = space.space.uid, found.configuration["space"]
+    if here != there:
+        raise SpaceError(
+            f"The space is not the one that was searched in {found.run}: {here[:12]} here, {there[:12]} there. Make it "
+            "with the same options."
+        )
+    return space
 
 
 def _networks(

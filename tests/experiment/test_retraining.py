@@ -123,7 +123,7 @@ def test_one_shot_weights_are_inherited_from_the_searchs_own_checkpoint(tmp_path
 
 
 def test_a_run_from_python_has_no_configuration(run):
-    with pytest.raises(RunDirectoryError, match=r"made from Python: .* hwnas\.experiment\.retrain\(make_space"):
+    with pytest.raises(RunDirectoryError, match=r"made from Python: .* hwnas\.retrain\(make_space"):
         retrain_configured(run)
 
 
@@ -131,6 +131,8 @@ def test_what_is_not_that_of_the_search(run, network, tmp_path):
     settings = {"directory": tmp_path / "out"}
     with pytest.raises(SpaceError, match=f"The space is not the one that was searched in {run}"):
         retrain(lambda: family("mobilenet_v3_8"), tiny_data(), network, FINAL, device=device(), **settings)
+    with pytest.raises(ConfigError, match=r"the one given says itself: inherits=False\. Leave `inherit` out"):
+        retrain(tiny_space, tiny_data(), network, FINAL, inherit=True, **settings)
     with pytest.raises(ConfigError, match=r"'.*' of the table cannot be connected by its name; give `device`"):
         retrain(tiny_space, tiny_data(), network, FINAL, **settings)
     with pytest.raises(FingerprintError, match="batch_size is 1 there and 4 here"):
