@@ -19,8 +19,8 @@ def lines(log):
     return [json.loads(line) for line in text.splitlines() if line.endswith("]")]
 
 
-def start(directory, log):
-    process = PROCESSES.Process(target=tiny_search, args=(directory, ("latency<=60%",), log))
+def start(directory, log, options):
+    process = PROCESSES.Process(target=tiny_search, args=(directory, ("latency<=60%",), log), kwargs=options)
     process.start()
     return process
 
@@ -36,9 +36,9 @@ def trials(log):
     return [done for phase, done, _ in lines(log) if phase == "search" and done]
 
 
-def check(tmp_path, *, num_kills):
+def check(tmp_path, *, num_kills, **options):
     whole, whole_log = tmp_path / "whole", tmp_path / "whole.log"
-    process = start(whole, whole_log)
+    process = start(whole, whole_log, options)
     process.join(300)
     assert process.exitcode == 0
     total = len(lines(whole_log))
@@ -46,14 +46,14 @@ def check(tmp_path, *, num_kills):
     directory, log = tmp_path / "killed", tmp_path / "killed.log"
     moments = sorted(rng.randint(1, total - 2) for _ in range(num_kills))
     for moment in moments:
-        process = start(directory, log)
+        process = start(directory, log, options)
         seen = len(lines(log))
         while len(lines(log)) - seen < moment and process.is_alive():
             time.sleep(0.005)
         time.sleep(rng.random() * 0.1)
         process.kill()
         process.join()
-    process = start(directory, log)
+    process = start(directory, log, options)
     process.join(300)
     assert process.exitcode == 0
     assert result(directory) == result(whole)
@@ -68,3 +68,17 @@ def test_three_kills(tmp_path):
 @pytest.mark.slow
 def test_twenty_kills(tmp_path):
     check(tmp_path, num_kills=20)
+
+
+OTHERS = {
+    "evolution": {"max_trials": 20, "population_size": 6, "sample_size": 3},
+    "random": {"max_trials": 12},
+    "spos": {"population_size": 6, "num_top": 3, "num_crossover": 2, "num_mutation": 2, "num_generations": 3},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", OTHERS)
+def test_the_others_that_ask(tmp_path, strategy):
+    """Those that take steps are in `test_one_shot`."""
+    check(tmp_path, num_kills=3, strategy=strategy, strategy_options=OTHERS[strategy])
