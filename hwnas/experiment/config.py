@@ -78,6 +78,8 @@ class DeviceConfig:
         for name, least in (("threads", 1), ("batch_size", 1), ("repeats", 1), ("calibrate", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"`{name}` must be at least {least}; got {getattr(self, name)}.")
+        if self.calibrate in (1, 2):
+            raise ConfigError(f"`calibrate` must be 0 or at least 3; got {self.calibrate}.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
