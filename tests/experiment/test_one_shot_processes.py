@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import TensorDataset
 
 from hwnas.data import split
+from hwnas.errors import ConfigError
 from hwnas.experiment import STRATEGIES
 from hwnas.experiment.one_shot import run_one_shot
 from hwnas.testing.one_shot_contract import small_space
@@ -72,6 +73,11 @@ def main(out):
         torch.distributed.barrier()
         found = search(key, "planted", directory=directory)
         save_file(found, f"{out}/{key}, resumed, {torch.distributed.get_rank()}.safetensors")
+    points, labels = planted_data(170, 1)
+    data = split(TensorDataset(points, torch.zeros_like(labels)), seed=0, search_size=1)
+    space = planted_space()
+    with pytest.raises(ConfigError, match=r"The search part has 1 examples, fewer than the 2 processes\. Give it more"):
+        run_one_shot(STRATEGIES["darts"](space), space, data, RECIPE, settings={}, seed=0)
 
 
 @pytest.fixture(scope="module")
