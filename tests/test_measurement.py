@@ -5,18 +5,7 @@ import pytest
 
 from hwnas.errors import FingerprintError
 from hwnas.measurement import PROTOCOL_VERSION, Fingerprint, Measurement
-
-FINGERPRINT = Fingerprint(
-    device="onnxruntime:cpu",
-    processor="a processor",
-    processor_flags="avx2",
-    runtime="onnxruntime",
-    runtime_version="1.20",
-    precision="float32",
-    threads=1,
-    batch_size=1,
-    layout="NCHW",
-)
+from tests.fingerprints import FINGERPRINT
 
 
 def test_json_round_trip():

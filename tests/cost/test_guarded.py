@@ -6,9 +6,9 @@ from hypothesis import given, settings, strategies as st
 
 from hwnas.cost import Calibration, LatencyTable, block_sum, guarded_sum, latency_cost
 from hwnas.errors import BadInputError
-from hwnas.measurement import Fingerprint
 from hwnas.space import Choice, Requirement, Space
 from hwnas.trace import ALWAYS, Block, Guard
+from tests.fingerprints import FINGERPRINT
 
 SPACE = Space(
     [
@@ -16,17 +16,6 @@ SPACE = Space(
         Choice("b", (1, 2)),
         Choice("c", (1, 2, 3), condition=((Requirement("a", ("x", "z")),),)),
     ]
-)
-FINGERPRINT = Fingerprint(
-    device="d",
-    processor="p",
-    processor_flags="",
-    runtime="r",
-    runtime_version="1",
-    precision="float32",
-    threads=1,
-    batch_size=1,
-    layout="NCHW",
 )
 
 

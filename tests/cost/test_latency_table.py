@@ -4,19 +4,8 @@ import pytest
 
 from hwnas.cost import Calibration, LatencyTable
 from hwnas.errors import BadInputError
-from hwnas.measurement import Fingerprint
+from tests.fingerprints import FINGERPRINT
 
-FINGERPRINT = Fingerprint(
-    device="onnxruntime:cpu",
-    processor="a processor",
-    processor_flags="avx2",
-    runtime="onnxruntime",
-    runtime_version="1.20",
-    precision="float32",
-    threads=1,
-    batch_size=1,
-    layout="NCHW",
-)
 CALIBRATION = Calibration(intercept_ms=0.1, slope=0.9, r2=0.99, max_relative_error=0.03, num_networks=20)
 
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from hwnas.cost import Calibration, CostTable, LatencyTable, MaxTable
 from hwnas.errors import ArchitectureError, BadInputError, BudgetError, TraceError
-from hwnas.measurement import Fingerprint
 from hwnas.nn import ElasticConv2d, InputChoice, LayerChoice, ModelSpace, Repeat, count
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
 from hwnas.profiler import (
@@ -27,19 +26,8 @@ from hwnas.profiler import (
     cost_of,
 )
 from hwnas.space import Choice, Distribution, Option
+from tests.fingerprints import FINGERPRINT
 from tests.nn.odd_models import ODD_MODELS
-
-FINGERPRINT = Fingerprint(
-    device="fake",
-    processor="p",
-    processor_flags="",
-    runtime="fake",
-    runtime_version="1",
-    precision="float32",
-    threads=1,
-    batch_size=1,
-    layout="NCHW",
-)
 
 
 def compare(space: ModelSpace, *, num: int) -> None:
