@@ -22,6 +22,7 @@ reporting      report.html and front.csv
 from hwnas.experiment.config import SearchConfig, read_config
 from hwnas.experiment.configured import retrain_configured, search_configured, train_configured
 from hwnas.experiment.final_recipes import FINAL_RECIPES
+from hwnas.experiment.one_shot import run_one_shot
 from hwnas.experiment.phases import Advance
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
 from hwnas.experiment.retraining import RetrainingResult, retrain
@@ -42,6 +43,7 @@ __all__ = [
     "SearchResult",
     "SplitResult",
     "read_config",
+    "run_one_shot",
     "retrain",
     "retrain_configured",
     "search",

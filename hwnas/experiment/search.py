@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -134,6 +135,12 @@ def search_each(
         RunDirectoryError: the folder holds another run, or one in progress.
         BadInputError: any other wrong argument, with the remedy.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # as torchrun sets it
+        raise ConfigError(
+            "A search runs in one process: measuring and its folder are one writer's. Train the supernet in several "
+            "(`torchrun -m hwnas.cli train`) and give it as `supernet`, or take the steps of a one-shot strategy in "
+            "several with `hwnas.experiment.run_one_shot`."
+        )
     options = dict(strategy_options or {})
     _, max_trials = split_options(strategy, options)
     check_inputs(space, data)

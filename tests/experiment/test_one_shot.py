@@ -188,3 +188,9 @@ def test_a_penalty_on_latency_needs_a_device(tmp_path):
         search_each(
             tiny_space(), tiny_data(), (), strategy="fbnet", strategy_options=options, directory=tmp_path / "run"
         )
+
+
+def test_several_processes_are_told_what_can_be_done_in_several(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="A search runs in one process: .*run_one_shot"):
+        run(tmp_path / "run", "darts")
