@@ -21,7 +21,7 @@ from typing import Any
 from hwnas.cost import Budget, BudgetRequest, LatencyTable, parse_budget
 from hwnas.data import Splits
 from hwnas.device import Runtime, connect, measure
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, ConfigError
 from hwnas.experiment.budgets import Profilers, budget_sets, resolve, slug
 from hwnas.experiment.deployment import MeasuredDevice, reconnect
 from hwnas.experiment.phases import Advance, Phases, ignore, training_steps

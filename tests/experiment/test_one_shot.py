@@ -192,5 +192,5 @@ def test_a_penalty_on_latency_needs_a_device(tmp_path):
 
 def test_several_processes_are_told_what_can_be_done_in_several(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="A search runs in one process: .*run_one_shot"):
+    with pytest.raises(ConfigError, match=r"A search runs in one process: .*run_one_shot"):
         run(tmp_path / "run", "darts")
