@@ -87,26 +87,45 @@ class Task:
         return values
 
 
-def landmarks(*, eyes: tuple[int, int] = (35, 93)) -> Task:
+def landmarks(*, eyes: tuple[int, int] = (35, 93), angles: bool = False) -> Task:
     """Points in an image: targets and outputs are (N, 2 P), x and y of one point after the other.
 
     The loss is the squared distance summed over the points. The score is minus the NME: the mean distance of the points
     over that between the eyes (X. Guo et al., "PFLD: A Practical Facial Landmark Detector", arXiv:1902.10859).
 
+    With `angles`, targets are (N, 2 P + 3), the head's three angles behind the points. Outputs that have them too,
+    as `hwnas.nn.families.WithAngleHead` gives them in training, have the paper's loss without its weights of rare
+    attributes (equation 1): the squared distance times the sum of 1 - cos(error) over the angles. Other outputs, those
+    of a supernet and in evaluation, have the squared distance alone.
+
     Args:
         eyes: the two points whose distance is the scale; the outer corners of 106 points if not given.
+        angles: whether targets have three angles, in radians.
     """
+    num_angles = 3 if angles else 0
 
-    def squared_distances(outputs: Tensor, targets: Tensor) -> Tensor:
-        return (outputs - targets).square().sum(1)
+    def errors(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of the points, (N, 2 P), and of the angles, (N, 3), or (N, 0) where the outputs have none."""
+        wanted, given = targets.shape[1] - num_angles, outputs.shape[1]
+        if given not in (wanted, wanted + num_angles):
+            more = f", or {wanted + num_angles} with the angles" if angles else ""
+            raise ValueError(f"{wanted / 2:g} points want {wanted} outputs{more}; got {given}")
+        points, rest = (outputs - targets[:, :given]).split([wanted, given - wanted], 1)
+        return points, rest
+
+    def losses(outputs: Tensor, targets: Tensor) -> Tensor:
+        points, rotations = errors(outputs, targets)
+        distances = points.square().sum(1)
+        return distances * (1 - rotations.cos()).sum(1) if rotations.shape[1] else distances
 
     def minus_nme(outputs: Tensor, targets: Tensor) -> Tensor:
-        points, wanted = outputs.reshape(len(outputs), -1, 2), targets.reshape(len(targets), -1, 2)
+        points, _ = errors(outputs, targets)
+        wanted = targets[:, : points.shape[1]].reshape(len(targets), -1, 2)
         scale = (wanted[:, eyes[0]] - wanted[:, eyes[1]]).norm(dim=1)
-        nme: Tensor = (points - wanted).norm(dim=2).mean(1) / scale
+        nme: Tensor = points.reshape(wanted.shape).norm(dim=2).mean(1) / scale
         return -nme
 
-    return Task(name="landmarks", loss=squared_distances, score=minus_nme, score_name="minus NME")
+    return Task(name="landmarks", loss=losses, score=minus_nme, score_name="minus NME")
 
 
 def _cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -38,6 +38,37 @@ def test_landmarks_by_hand():
     assert task.scores(outputs, targets).tolist() == pytest.approx([-0.5])
 
 
+def test_landmarks_with_angles_by_hand():
+    """The same image; angles off by 0, 60 and 90 degrees: 1 - cos is 0, 1/2 and 1, and the loss 75 * 1.5."""
+    targets = torch.tensor([[0.0, 0.0, 10.0, 0.0, 5.0, 5.0, 0.1, 0.2, 0.3]])
+    points = targets[:, :6] + torch.tensor([3.0, 4.0] * 3)
+    outputs = torch.cat([points, targets[:, 6:] + torch.tensor([0.0, torch.pi / 3, -torch.pi / 2])], 1)
+    task = landmarks(eyes=(0, 1), angles=True)
+    assert task.losses(outputs, targets).tolist() == pytest.approx([112.5])
+    assert task.losses(points, targets).tolist() == [75.0]
+    assert task.scores(outputs, targets).tolist() == task.scores(points, targets).tolist() == pytest.approx([-0.5])
+
+
+def test_both_factors_of_the_weighted_loss_have_a_gradient():
+    task = landmarks(eyes=(0, 1), angles=True)
+    outputs, targets = torch.randn(4, 9, dtype=torch.double, requires_grad=True), torch.randn(4, 9, dtype=torch.double)
+    assert torch.autograd.gradcheck(lambda given: task.loss(given, targets), outputs)
+
+
+@pytest.mark.parametrize(
+    ("angles", "num_outputs", "message"),
+    [
+        (False, 1, r"\(2, 1\) and .* \(2, 9\): 4.5 points want 9 outputs; got 1"),
+        (True, 7, "3 points want 6 outputs, or 9 with the angles; got 7"),
+    ],
+)
+def test_outputs_that_are_no_points_are_refused(angles, num_outputs, message):
+    task = landmarks(eyes=(0, 1), angles=angles)
+    for function in (task.losses, task.scores):
+        with pytest.raises(DataError, match=message):
+            function(torch.zeros(2, num_outputs), torch.zeros(2, 9))
+
+
 def test_a_task_of_ones_own_gives_one_number_an_example():
     task = Task(name="mine", loss=lambda outputs, targets: (outputs - targets).abs().mean(), score=lambda o, t: 1.0)
     with pytest.raises(DataError, match=r"loss of the task 'mine' must give one number an example, shape \(4,\); got"):

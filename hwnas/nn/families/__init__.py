@@ -9,6 +9,7 @@ shufflenet_v2          SPOS's space around ShuffleNetV2, and the paper's network
 nasbench201            NAS-Bench-201's cell, and its architecture strings
 darts                  DARTS's space of cells; darts_operations in them, darts_genotype: the paper's networks by name,
                        darts_auxiliary: the second classifier of their final training
+pfld                   PFLD's space for the points of faces, and the angles' head of its training; pfld_blocks in it
 stages                 what proxylessnas and fbnet22 share: stages of searched blocks
 published              a published network as data
 strings                architecture strings, of the spaces that have some
@@ -21,6 +22,7 @@ from hwnas.nn.families.darts_genotype import DARTS_NETWORKS, from_genotype
 from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
 from hwnas.nn.families.mobilenet_v3 import MobileNetV3Space, mobilenet_v3
 from hwnas.nn.families.nasbench201 import NASBench201Space, nasbench201
+from hwnas.nn.families.pfld import PFLDNetwork, WithAngleHead, pfld
 from hwnas.nn.families.proxylessnas import PROXYLESSNAS_NETWORKS, proxylessnas
 from hwnas.nn.families.published import PublishedNetwork
 from hwnas.nn.families.ready import FAMILIES, PUBLISHED_NETWORKS, Family
@@ -40,7 +42,9 @@ __all__ = [
     "HasStrings",
     "MobileNetV3Space",
     "NASBench201Space",
+    "PFLDNetwork",
     "PublishedNetwork",
+    "WithAngleHead",
     "WithAuxiliaryHead",
     "darts",
     "family",
@@ -50,6 +54,7 @@ __all__ = [
     "load_space",
     "mobilenet_v3",
     "nasbench201",
+    "pfld",
     "proxylessnas",
     "shufflenet_v2",
     "to_string",

@@ -13,6 +13,7 @@ from hwnas.nn.families.darts_genotype import DARTS_NETWORKS
 from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
 from hwnas.nn.families.nasbench201 import nasbench201
+from hwnas.nn.families.pfld import pfld
 from hwnas.nn.families.proxylessnas import PROXYLESSNAS_NETWORKS, proxylessnas
 from hwnas.nn.families.published import PublishedNetwork
 from hwnas.nn.families.shufflenet_v2 import SHUFFLENET_V2_NETWORKS, shufflenet_v2
@@ -205,6 +206,14 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "darts_8": Family(
             description="its tiny member for 8x8 grey images: scikit-learn's digits",
             factory=partial(darts, resolution=8, in_channels=1, channels=4, num_cells=3, num_nodes=2),
+        ),
+        "pfld": Family(
+            description="PFLD's space for the points of a face: 112x112 colour images, 106 points, 59,049 networks",
+            factory=pfld,
+        ),
+        "pfld_32": Family(
+            description="its small member for five points in 32x32 grey images",
+            factory=partial(pfld, resolution=32, in_channels=1, num_points=5, widths=(8, 16, 32)),
         ),
     }
 )
