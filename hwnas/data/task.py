@@ -63,7 +63,15 @@ class Task:
         With classes the mean Kullback-Leibler divergence KL(teacher || student) in nats (G. Hinton, O. Vinyals and
         J. Dean, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531, at temperature 1); else the mean
         squared difference.
+
+        Raises:
+            DataError: outputs and the teacher's have different shapes.
         """
+        if outputs.shape != teacher.shape:
+            raise DataError(
+                f"A teacher must give outputs of the network's shape, {tuple(outputs.shape)}; got "
+                f"{tuple(teacher.shape)}. Take another teacher, or train without one."
+            )
         outputs, teacher = outputs.float(), teacher.detach().float()
         if not self.has_classes:
             return functional.mse_loss(outputs, teacher)
@@ -110,8 +118,8 @@ def landmarks(*, eyes: tuple[int, int] = (35, 93), angles: bool = False) -> Task
         if given not in (wanted, wanted + num_angles):
             more = f", or {wanted + num_angles} with the angles" if angles else ""
             raise ValueError(f"{wanted / 2:g} points want {wanted} outputs{more}; got {given}")
-        points, rest = (outputs - targets[:, :given]).split([wanted, given - wanted], 1)
-        return points, rest
+        differences = outputs - targets[:, :given]
+        return differences[:, :wanted], differences[:, wanted:]
 
     def losses(outputs: Tensor, targets: Tensor) -> Tensor:
         points, rotations = errors(outputs, targets)

@@ -29,6 +29,13 @@ def test_regression_is_squared_error_and_ignores_smoothing():
     torch.testing.assert_close(REGRESSION.distillation(outputs, targets), expected)
 
 
+@pytest.mark.parametrize("task", [CLASSIFICATION, REGRESSION])
+def test_a_teacher_of_other_outputs_is_refused(task):
+    message = r"A teacher must give outputs of the network's shape, \(4, 9\); got \(4, 1\)\. .* without one"
+    with pytest.raises(DataError, match=message):
+        task.distillation(torch.zeros(4, 9), torch.zeros(4, 1))
+
+
 def test_landmarks_by_hand():
     """One image, three points; each is off by (3, 4), that is by 5; the eyes are 10 apart: NME 0.5."""
     targets = torch.tensor([[0.0, 0.0, 10.0, 0.0, 5.0, 5.0]])

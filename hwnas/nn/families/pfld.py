@@ -10,14 +10,12 @@ examples/nas/oneshot/pfld), from which the blocks, their names and the widths ar
 Every layer chooses one of nine blocks, `stage1.block1` to `stage2.block3`: 9^5 = 59,049 networks, of 5,830,224 to
 12,135,152 multiply-accumulates and 105,476 to 209,604 parameters; 5,204,592 and 96,132 of these are the fixed part's.
 
-`WithAngleHead` is the paper's auxiliary network (section 3.2), which learns the rotation of the head from the 28x28
-features so that they tell it. It is put onto a network for as long as that trains: no cost counts it, and nothing of it
-is exported.
+`WithAngleHead` is the auxiliary network (section 3.2 of the paper), which estimates how a face is turned from the 28x28
+features. It is put onto a network for as long as that trains: no cost counts it, and nothing of it is exported.
 
-What differs. From the paper: an inverted residual less wide and deep, with an average pool as a learned convolution.
-From the example: any resolution that is a multiple of 16 will do, and the kernels that span the features grow with it;
-the auxiliary network gives its angles behind the points, as one tensor, which is what `hwnas.data.landmarks` with
-`angles` is asked for.
+What differs. From the paper: all of the backbone, as above. From the example: the resolution may be any multiple of 16,
+and kernels as large as the features grow with it; the auxiliary network's angles come behind the points, in one tensor,
+as `hwnas.data.landmarks(angles=True)` takes them; and the supernet is trained without it.
 """
 
 from __future__ import annotations
@@ -132,11 +130,11 @@ class PFLDNetwork(nn.Module):
 
 
 class WithAngleHead(nn.Module):
-    """A network with the auxiliary head that learns the three angles of the face: pitch, yaw and roll, in some order.
+    """A network with the auxiliary head that estimates a face's three angles: yaw, pitch and roll.
 
-    In training mode it gives points and angles behind them, shape (batch, 2 * num_points + 3), which is what the loss
-    of `hwnas.data.landmarks(angles=True)` weighs examples by; in evaluation mode the points alone. Afterwards `network`
-    is the trained network.
+    In training mode it gives the points and behind them the angles, by whose errors the loss of
+    `hwnas.data.landmarks(angles=True)` weighs the examples; in evaluation mode the points alone. Afterwards `network`
+    is the trained network. It trains without a teacher, which would have no angles.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -168,7 +166,7 @@ class WithAngleHead(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Points of shape (batch, 2 * num_points); in training mode with three angles behind them."""
+        """Points of shape (batch, 2 * num_points), in training mode with angles: (batch, 2 * num_points + 3)."""
         points, features = self.network.points_and_features(x)
         return torch.cat([points, self.angles(features)], 1) if self.training else points
 
