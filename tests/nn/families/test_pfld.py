@@ -289,18 +289,16 @@ def test_a_network_learns_faces_with_its_angle_head(tmp_path: Path) -> None:
     space, data, task = family("pfld_32"), faces(256), landmarks(eyes=(0, 1), angles=True)
     network = freeze(space, covering(space)[2])
     batch = data.batch(np.arange(256))
-
-    def nme() -> float:
-        with torch.no_grad():
-            return -task.scores(network.eval()(*batch.inputs), batch.labels).mean().item()
-
-    before = nme()
     model = WithAngleHead(network)
-    angles = {name: tensor.clone() for name, tensor in model.angles.state_dict().items()}
-    recipe = Recipe(epochs=8, batch_size=32, learning_rate=0.01, label_smoothing=0.0, distillation=0.0)
+    recipe = Recipe(epochs=12, batch_size=16, learning_rate=0.05, label_smoothing=0.0, distillation=0.0)
     train_finally(model, data, task, FinalRecipe(recipe=recipe), seed=0)
-    assert all(not torch.equal(tensor, angles[name]) for name, tensor in model.angles.state_dict().items())
-    assert nme() < 0.5 * before
+    same = batch.labels.mean(0, keepdim=True).expand(256, -1)
+    with torch.no_grad():
+        points = network.eval()(*batch.inputs)
+        angles = model.eval().angles(network.stem(*batch.inputs)[1])
+    # Better by a quarter than the mean face, for which no image is needed; angles within some 10 degrees each.
+    assert task.scores(points, batch.labels).mean() > 0.75 * task.scores(same, batch.labels).mean()
+    assert (1 - (angles - batch.labels[:, 10:]).cos()).sum(1).mean() < 0.05
     path = export_onnx(network.eval(), space.example_inputs, tmp_path / "face.onnx")
     assert onnx.load(path).graph.output[0].type.tensor_type.shape.dim[1].dim_value == 10
 
