@@ -3,8 +3,8 @@
 The pass runs shadows (`shadow.py`) of the modules on meta tensors. Three kinds of modules are told apart:
 
 - a module with choices runs every possible combination of its options, each under its guard, and merges what comes out:
-  equal shapes into one tensor, different shapes into a `Variant` (`variants.py`); but a block of a `Repeat` and an edge
-  of a `Node` run once, under all the options that have them;
+  equal shapes into one tensor, different shapes into a `Variant` (`variants.py`); but a block of a `Repeat`, an edge of
+  a `Node` and an end of `LooseEnds` run once, under all the options that have them;
 - a module that has such modules below it runs as it is; where it asks for something that differs between options, it
   runs once for each case;
 - any other module, at the top of its kind, is a *block*: it runs once for each shape of its inputs, and equal blocks on
@@ -27,6 +27,7 @@ from hwnas.nn.block_run import BlockRunner
 from hwnas.nn.cases import layout_of
 from hwnas.nn.choice_module import ChoiceModule
 from hwnas.nn.input_choice import InputChoice
+from hwnas.nn.loose_ends import LooseEnds
 from hwnas.nn.node import Node
 from hwnas.nn.recorder import Recorder
 from hwnas.nn.repeat import Repeat
@@ -125,6 +126,8 @@ class Tracer(BlockRunner):
                 return self._call_repeat(module, path, *args, **kwargs)
             if isinstance(module, Node):
                 return self._call_node(module, path, *args, **kwargs)
+            if isinstance(module, LooseEnds):
+                return self._call_loose_ends(module, path, *args, **kwargs)
             slots = {slot.key: slot for slot in module.slots()}
             names = self._names[module]
             if isinstance(module, InputChoice) and 2 ** len(slots) > _MAX_ENUMERATED_SUBSETS:
@@ -194,6 +197,32 @@ class Tracer(BlockRunner):
             summands = [outputs[position] for position in chosen]
             pieces.append((guard, self.under(guard, functools.reduce, operator.add, summands)))
         return self.merged(pieces)
+
+    def _call_loose_ends(self, module: LooseEnds, path: str, inputs: Any) -> Any:
+        """Every end once, where its node is loose, and added there to those that come after it."""
+        names = self._names[module]
+        slots = {slot.key: slot for slot in module.slots()}
+        self.recorder.is_exact = False
+        total, buffer, influence = None, None, frozenset[str]()
+        for position, required in reversed(list(module.guards().items())):
+            guard = self.guard
+            for key, options in required.items():
+                codes = [slots[key].options.index(option) for option in options]
+                guard = self.algebra.both(guard, self.algebra.option(names[key], codes))
+            if not guard.boxes:
+                continue
+            self._of_choice = True
+            end = self.shadow(module.get_submodule(position), f"{path}.{position}" if path else position)
+            output = self.under(guard, end, inputs[int(position)])
+            influence |= self._influence(output) | set(map(names.__getitem__, required))
+            if total is None:  # the last end, which is always loose
+                total, buffer = output, self.tape.buffer(output)
+                continue
+            added = self.under(guard, operator.add, total, output)
+            if buffer is not None:  # the sum takes the place of the last one
+                self.tape.declare(added, buffer)
+                self.tape.influences[buffer] |= influence
+        return total
 
     def _call_subset(self, module: InputChoice, inputs: Any) -> Any:
         """A sum or mean of any subset, without running all 2^n: each input is added under its own choice."""

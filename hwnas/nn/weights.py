@@ -10,6 +10,7 @@ import dataclasses
 from torch import Tensor, nn
 
 from hwnas.nn.choice_module import ChoiceModule
+from hwnas.nn.loose_ends import LooseEnds
 from hwnas.nn.node import Node
 from hwnas.nn.repeat import Repeat
 from hwnas.nn.view import Structure
@@ -80,7 +81,7 @@ class _Walk:
             return
         names = self.structure.names[module]
         slots = {slot.key: slot for slot in module.slots()}
-        if isinstance(module, Node | Repeat):
+        if isinstance(module, LooseEnds | Node | Repeat):
             for name, child in module.named_children():
                 beyond = guard
                 for key, options in module.guards().get(name, {}).items():

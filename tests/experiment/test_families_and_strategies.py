@@ -19,7 +19,16 @@ from hwnas.strategy.mixable import SAMPLING_STRATEGIES
 from hwnas.testing.fake_runtime import FakeRuntime
 from hwnas.train import Recipe
 
-TINY = ("mobilenet_v3_8", "proxylessnas_8", "fbnet22_8", "shufflenet_v2_8", "nasbench201_8", "darts_8")
+TINY = (
+    "mobilenet_v3_8",
+    "proxylessnas_8",
+    "fbnet22_8",
+    "shufflenet_v2_8",
+    "nasbench201_8",
+    "darts_8",
+    "enas_macro_8",
+    "enas_micro_8",
+)
 RECIPE = Recipe(epochs=1, batch_size=16, learning_rate=0.02)
 SPACES = {name: FAMILIES[name].factory for name in TINY} | {
     "shufflenet_v2_8, widths": partial(
@@ -53,7 +62,7 @@ MIXING = [key for key in OPTIONS if key.split(",")[0] not in SAMPLING_STRATEGIES
 IN_SHORT = {
     "certified": ("mobilenet_v3_8", "shufflenet_v2_8"),
     "darts": ("darts_8", "proxylessnas_8"),
-    "enas": ("darts_8", "nasbench201_8"),
+    "enas": ("enas_macro_8", "enas_micro_8"),
     "evolution": ("fbnet22_8", "nasbench201_8"),
     "fbnet": ("fbnet22_8", "shufflenet_v2_8"),
     "hardcorenas": ("mobilenet_v3_8", "nasbench201_8"),
@@ -62,7 +71,8 @@ IN_SHORT = {
     "spos": ("shufflenet_v2_8", "fbnet22_8"),
 }
 BUDGETS = {"no budgets": (), "macs and params": ("macs<=60%", "params<=90%")}
-REFUSED = [(key, family) for key in MIXING for family in SPACES if family not in TINY]
+NOT_MIXABLE = {"shufflenet_v2_8, widths": r"stage1\.block1\.width", "enas_micro_8": "reduce/input_3_0"}  # and where
+REFUSED = [(key, family) for key in MIXING for family in NOT_MIXABLE]
 SHORT = [
     (key, family, budgets)
     for key, (first, second) in IN_SHORT.items()
@@ -173,12 +183,10 @@ def test_latency_on_a_device(tmp_path, tables, key, family):
 
 
 @pytest.mark.parametrize(("key", "family"), REFUSED)
-def test_widths_cannot_be_mixed(tmp_path, key, family):
-    """Said before anything is trained, with the first choice of a width and the strategies that can search it."""
-    name = key.split(",")[0]
-    words = (
-        rf"^{name} mixes .* those of 'stage1\.block1\.width' cannot be mixed: .* {', '.join(SAMPLING_STRATEGIES)}\.$"
-    )
+def test_widths_and_loose_ends_cannot_be_mixed(tmp_path, key, family):
+    """Said before anything is trained, with the first choice that cannot and the strategies that can search it."""
+    name, choice = key.split(",")[0], NOT_MIXABLE[family]
+    words = rf"^{name} mixes .* those of '{choice}' cannot be mixed: .* {', '.join(SAMPLING_STRATEGIES)}\.$"
     with pytest.raises(StrategyError, match=words):
         search(tmp_path / "run", family, key, ("macs<=60%",))
     assert not any((tmp_path / "run" / phase).exists() for phase in ("supernet", "search"))

@@ -10,6 +10,8 @@ nasbench201            NAS-Bench-201's cell, and its architecture strings
 darts                  DARTS's space of cells; darts_operations in them, darts_genotype: the paper's networks by name,
                        darts_auxiliary: the second classifier of their final training
 pfld                   PFLD's space for the points of faces, and the angles' head of its training; pfld_blocks in it
+enas_macro             ENAS's space of layers and skips
+enas_micro             ENAS's space of cells
 stages                 what proxylessnas and fbnet22 share: stages of searched blocks
 published              a published network as data
 strings                architecture strings, of the spaces that have some
@@ -19,6 +21,8 @@ architecture_string    timm's notation for such networks: parse, format, build
 from hwnas.nn.families.darts import DartsNetwork, darts
 from hwnas.nn.families.darts_auxiliary import WithAuxiliaryHead
 from hwnas.nn.families.darts_genotype import DARTS_NETWORKS, from_genotype
+from hwnas.nn.families.enas_macro import enas_macro
+from hwnas.nn.families.enas_micro import enas_micro
 from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
 from hwnas.nn.families.mobilenet_v3 import MobileNetV3Space, mobilenet_v3
 from hwnas.nn.families.nasbench201 import NASBench201Space, nasbench201
@@ -47,6 +51,8 @@ __all__ = [
     "WithAngleHead",
     "WithAuxiliaryHead",
     "darts",
+    "enas_macro",
+    "enas_micro",
     "family",
     "fbnet22",
     "from_genotype",

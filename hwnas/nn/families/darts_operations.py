@@ -16,22 +16,25 @@ __all__ = ["OPERATIONS", "FactorizedReduce", "operation", "relu_conv_norm"]
 class FactorizedReduce(nn.Module):
     """Half the resolution, by two 1x1 convolutions of which one takes the pixels between those of the other."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, affine: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, affine: bool, relu: bool = True) -> None:
         """See the class.
 
         Args:
             in_channels: of the input, whose sides are even.
             out_channels: at least 2.
             affine: whether the batch norm learns a scale and a shift.
+            relu: whether a ReLU comes first; ENAS halves without.
         """
         super().__init__()
         self.even = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
         self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+        self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (batch, out_channels, height / 2, width / 2)."""
-        x = functional.relu(x)
+        if self.relu:
+            x = functional.relu(x)
         y: Tensor = self.norm(torch.cat([self.even(x), self.odd(x[:, :, 1:, 1:])], 1))
         return y
 

@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from hwnas.nn.families.darts import darts
 from hwnas.nn.families.darts_genotype import DARTS_NETWORKS
+from hwnas.nn.families.enas_macro import enas_macro
+from hwnas.nn.families.enas_micro import enas_micro
 from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
 from hwnas.nn.families.nasbench201 import nasbench201
@@ -206,6 +208,30 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "darts_8": Family(
             description="its tiny member for 8x8 grey images: scikit-learn's digits",
             factory=partial(darts, resolution=8, in_channels=1, channels=4, num_cells=3, num_nodes=2),
+        ),
+        "enas_macro": Family(
+            description="ENAS's space of layers and skips: 32x32 colour images, 10 classes, 1.6e29 networks",
+            factory=enas_macro,
+        ),
+        "enas_macro_28": Family(
+            description="its small member for 28x28 grey images, such as Fashion-MNIST",
+            factory=partial(enas_macro, resolution=28, in_channels=1, filters=12, num_layers=6),
+        ),
+        "enas_macro_8": Family(
+            description="its tiny member for 8x8 grey images: scikit-learn's digits",
+            factory=partial(enas_macro, resolution=8, in_channels=1, filters=8, num_layers=3),
+        ),
+        "enas_micro": Family(
+            description="ENAS's space of cells: 32x32 colour images, 10 classes, 2.6e25 architectures",
+            factory=enas_micro,
+        ),
+        "enas_micro_28": Family(
+            description="its small member for 28x28 grey images, such as Fashion-MNIST",
+            factory=partial(enas_micro, resolution=28, in_channels=1, channels=8, num_cells=3, num_nodes=3),
+        ),
+        "enas_micro_8": Family(
+            description="its tiny member for 8x8 grey images: scikit-learn's digits",
+            factory=partial(enas_micro, resolution=8, in_channels=1, channels=4, num_cells=1, num_nodes=2),
         ),
         "pfld": Family(
             description="PFLD's space for the points of a face: 112x112 colour images, 106 points, 59,049 networks",
