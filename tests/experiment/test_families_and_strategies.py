@@ -71,7 +71,7 @@ IN_SHORT = {
     "spos": ("shufflenet_v2_8", "fbnet22_8"),
 }
 BUDGETS = {"no budgets": (), "macs and params": ("macs<=60%", "params<=90%")}
-NOT_MIXABLE = {"shufflenet_v2_8, widths": r"stage1\.block1\.width", "enas_micro_8": "reduce/input_3_0"}  # and where
+NOT_MIXABLE = {"shufflenet_v2_8, widths": r"stage1\.block1\.width", "enas_micro_8": "normal/input_3_0"}  # and where
 REFUSED = [(key, family) for key in MIXING for family in NOT_MIXABLE]
 SHORT = [
     (key, family, budgets)

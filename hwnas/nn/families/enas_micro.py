@@ -62,7 +62,7 @@ def enas_micro(
         in_channels: channels of the image.
         num_classes: outputs of the classifier.
         channels: of a cell before the first reduction, each of which doubles them; the stem has three times as many.
-        num_cells: normal cells; a reduction comes after a third and after two thirds of them, rounded down.
+        num_cells: normal cells, at least 3; a reduction comes after a third and after two thirds of them, rounded down.
         num_nodes: of a cell, without its two inputs.
         merge: which nodes are a cell's output: those that no other node takes, or all.
         affine: whether batch norms learn a scale and a shift, as they do in the published program. Without, pooling is
@@ -74,8 +74,9 @@ def enas_micro(
     """
     if resolution < 8 or resolution % 4:
         raise SpaceError(f"resolution must be a multiple of 4, at least 8, to be halved twice; got {resolution}")
-    sizes = {"in_channels": in_channels, "num_classes": num_classes, "channels": channels}
-    sizes |= {"num_cells": num_cells, "num_nodes": num_nodes}
+    if num_cells < 3:
+        raise SpaceError(f"num_cells must be at least 3, for one before each reduction and one after; got {num_cells}")
+    sizes = {"in_channels": in_channels, "num_classes": num_classes, "channels": channels, "num_nodes": num_nodes}
     for name, size in sizes.items():
         if size < 1:
             raise SpaceError(f"{name} must be at least 1; got {size}")

@@ -231,7 +231,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "enas_micro_8": Family(
             description="its tiny member for 8x8 grey images: scikit-learn's digits",
-            factory=partial(enas_micro, resolution=8, in_channels=1, channels=4, num_cells=1, num_nodes=2),
+            factory=partial(enas_micro, resolution=8, in_channels=1, channels=4, num_cells=3, num_nodes=2),
         ),
         "pfld": Family(
             description="PFLD's space for the points of a face: 112x112 colour images, 106 points, 59,049 networks",
