@@ -1,7 +1,7 @@
 """Modules that carry choices, and the supernet made of them.
 
 LayerChoice, InputChoice, Repeat          what a user puts into an ordinary PyTorch model
-Cell, Node                                small graphs in it: nodes that choose their inputs and operations
+Cell, Node, LooseEnds                     small graphs in it: nodes that choose their inputs and operations
 ElasticConv2d, ElasticLinear, ...         layers whose sizes may vary, with one set of weights
 ModelSpace                                the model as a space: forward with a selection, view, freeze
 Paths                                     several options of a choice at once, weighted
@@ -22,6 +22,7 @@ from hwnas.nn.elastic_linear import ElasticLinear
 from hwnas.nn.elastic_norm import ElasticBatchNorm1d, ElasticBatchNorm2d, ElasticBatchNorm3d, ElasticLayerNorm
 from hwnas.nn.input_choice import InputChoice
 from hwnas.nn.layer_choice import LayerChoice
+from hwnas.nn.loose_ends import LooseEnds
 from hwnas.nn.model_space import Inputs, ModelSpace, call
 from hwnas.nn.node import Node
 from hwnas.nn.paths import Paths
@@ -48,6 +49,7 @@ __all__ = [
     "InputChoice",
     "Inputs",
     "LayerChoice",
+    "LooseEnds",
     "ModelSpace",
     "Node",
     "Paths",

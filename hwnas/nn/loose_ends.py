@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from torch import nn
+from torch import fx, nn
 
 from hwnas.errors import ArchitectureError, SpaceError
 from hwnas.nn.argument import Slot
 from hwnas.nn.choice_module import ChoiceModule
 from hwnas.nn.mixture import Resolved
-from hwnas.nn.node import sum_of_edges
 from hwnas.nn.slicing import shallow_copy
 from hwnas.nn.view import SelectionView
 from hwnas.space import Option
@@ -82,7 +83,7 @@ class LooseEnds(ChoiceModule):
         taken = set(options.values())
         loose = tuple(position for position in range(len(self.ends)) if self._first + position not in taken)
         children = {str(position): view(self.ends[position]) for position in loose}
-        program = sum_of_edges(loose)
+        program = _sum_of_ends(loose)
         return shallow_copy(program, type(program), _modules=children, training=self.training)
 
     def mix(self, resolved: Resolved, view: SelectionView) -> NoReturn:
@@ -91,3 +92,20 @@ class LooseEnds(ChoiceModule):
             f"Paths for {resolved.label} are not possible where loose ends are the output, which depends on which "
             "nodes are inputs. Select one option, or take all nodes as the output."
         )
+
+
+@functools.lru_cache(maxsize=4096)
+def _sum_of_ends(loose: tuple[int, ...]) -> fx.GraphModule:
+    """The graph of the sum of some ends as plain PyTorch, from the last to the first, as it is traced.
+
+    Making one takes a millisecond, so that each is made once; the ends are put in later.
+    """
+    graph = fx.Graph()
+    inputs = graph.placeholder("inputs")
+    total = None
+    for position in reversed(loose):
+        taken = graph.call_function(operator.getitem, (inputs, position))
+        output = graph.call_module(str(position), (taken,))
+        total = output if total is None else graph.call_function(operator.add, (total, output))
+    graph.output(total)
+    return fx.GraphModule(nn.ModuleDict({str(position): nn.Identity() for position in loose}), graph)

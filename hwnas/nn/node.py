@@ -24,7 +24,7 @@ from hwnas.space import Option
 if TYPE_CHECKING:
     from hwnas.nn.view import SelectionView
 
-__all__ = ["Node", "sum_of_edges"]
+__all__ = ["Node"]
 
 
 class Node(ChoiceModule):
@@ -83,7 +83,7 @@ class Node(ChoiceModule):
         """The sum of the chosen edges, as a graph of their views."""
         chosen = options["inputs"]
         assert isinstance(chosen, tuple)
-        program = sum_of_edges(chosen)
+        program = _sum_of_edges(chosen)
         children = {str(position): view(self.edges[position]) for position in chosen}
         return shallow_copy(program, type(program), _modules=children, training=self.training)
 
@@ -104,7 +104,7 @@ class Node(ChoiceModule):
 
 
 @functools.lru_cache(maxsize=4096)
-def sum_of_edges(chosen: tuple[int, ...]) -> fx.GraphModule:
+def _sum_of_edges(chosen: tuple[int, ...]) -> fx.GraphModule:
     """The graph of the sum of some edges as plain PyTorch; the edges are put in later.
 
     Making one takes a millisecond, so that each is made once.

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from hwnas.errors import ArchitectureError, SpaceError
-from hwnas.nn import InputChoice, ModelSpace, Paths, count
-from hwnas.nn.loose_ends import LooseEnds
-from hwnas.profiler import FlopsProfiler, NumParamsProfiler
+from hwnas.nn import InputChoice, LooseEnds, ModelSpace, Paths, count
+from hwnas.profiler import FlopsProfiler, NumParamsProfiler, PeakMemoryProfiler
 
 
 class Chain(nn.Module):
@@ -59,7 +58,9 @@ def test_the_loose_ends_are_added_counted_and_frozen(
     torch.testing.assert_close(frozen(X), expected)
     assert {name.split(".")[1] for name in frozen.state_dict()} == {str(node - 1) for node in loose}
     assert NumParamsProfiler(space).profile(architecture) == 6 * len(loose)
-    assert FlopsProfiler(space).profile(architecture) == count(frozen, (X,)).macs == 4 * 6 * len(loose)
+    counted = count(frozen, (X,))
+    assert FlopsProfiler(space).profile(architecture) == counted.macs == 4 * 6 * len(loose)
+    assert PeakMemoryProfiler(space).profile(architecture) >= counted.peak_memory_bytes
 
 
 def test_it_has_no_choices_of_its_own(space: ModelSpace) -> None:

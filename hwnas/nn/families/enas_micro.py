@@ -8,8 +8,8 @@ ICML 2018, https://arxiv.org/abs/1802.03268; the space is in section 2.4 and fig
 States 0 and 1 of a cell are its inputs, the outputs of the two cells before, brought to one size. Each of its nodes
 2 to 6 is the sum of two operations on states before it, which may be the same: of the first of node 4,
 `normal/input_4_0` says on which state it works and `normal/op_4_0` which it is. All normal cells are alike, and both
-reduction cells. With the defaults these are ((2*3*4*5*6)^2 * 5^10)^2 = 2.6e25 architectures. (The paper counts cells
-as (5 * 5!)^2, as if a node had one operation instead of two, 1.3e11 for both.)
+reduction cells. With the defaults these are ((2*3*4*5*6)^2 * 5^10)^2 = 2.6e25 architectures. (The paper's 1.3e11 is
+(5 * 5!)^4, which counts neither the operations of every node nor all of its inputs.)
 
 A cell's output is a ReLU, a 1x1 convolution and a batch norm of the nodes that no other node takes, concatenated; it is
 computed as the sum of a 1x1 convolution of each. The option `merge="all"` concatenates all nodes instead, so that the
