@@ -265,7 +265,9 @@ def test_a_block_that_is_not_in_the_table_is_an_error_that_names_it(space: Model
     table = latency_table(space)
     missing = dict(itertools.islice(table.milliseconds.items(), 1, None))
     partial = dataclasses.replace(table, milliseconds=missing, standard_errors_ms=dict.fromkeys(missing, 0.0))
-    with pytest.raises(BadInputError, match=r"table of onnxruntime:cpu has no block for '0.conv' where layer1 in \[0\] \(key "):
+    with pytest.raises(
+        BadInputError, match=r"table of onnxruntime:cpu has no block for '0.conv' where layer1 in \[0\] \(key "
+    ):
         LatencyProfiler(space, partial)
     with pytest.raises(BadInputError, match="`z` must be at least 0"):
         LatencyProfiler(space, table, z=-1.0)
