@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hwnas.data import Splits, load_data
 from hwnas.device import connect
 from hwnas.errors import DataError, RunDirectoryError
@@ -173,4 +175,6 @@ def _made_from(config: SearchConfig) -> dict[str, Any]:
 def _loaded(config: SearchConfig) -> tuple[ModelSpace, Splits]:
     options = dataclasses.asdict(config.data)
     data = load_data(options.pop("name"), seed=config.seed, **options)
-    return load_space(config.space, **config.space_options), data
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # of the weights that the space begins with
+        return load_space(config.space, **config.space_options), data
