@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from hwnas.cost import Budget, BudgetRequest, LatencyTable, format_quantity
+from hwnas.cost import Budget, BudgetRequest, CostTable, LatencyTable, format_quantity
 from hwnas.errors import BudgetError
 from hwnas.nn import ModelSpace
 from hwnas.profiler import (
@@ -59,6 +59,16 @@ class Profilers:
         if name not in self._made:
             self._made[name] = self._make(name)
         return self._made[name]
+
+    def table(self, name: str) -> CostTable:
+        """The cost of a profiler whose cost is a sum: any but "memory".
+
+        Raises:
+            BudgetError: as `profilers[name]`.
+        """
+        cost = self[name].cost
+        assert isinstance(cost, CostTable)
+        return cost
 
     def _make(self, name: str) -> CostProfiler:
         if name == "latency":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from hwnas.cost import Budget, CostTable
+from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.experiment.budgets import Profilers
 from hwnas.nn import ModelSpace
@@ -129,7 +129,7 @@ def make_strategy(
     factory = _factory(strategy)
     own, _ = split_options(strategy, options)
     if "priors" in inspect.signature(factory).parameters:
-        own["priors"] = {name: _table(profilers, name) for name in ("macs", "params")}
+        own["priors"] = {name: profilers.table(name) for name in ("macs", "params")}
     try:
         own |= {name: _made(name, value, profilers) for name, value in own.items()}
         return factory(space if is_one_shot(strategy) else space.space, budgets, seed=seed, **own)
@@ -150,12 +150,6 @@ def _made(name: str, value: Any, profilers: Profilers) -> Any:
             raise ConfigError(f"`kind` of a penalty must be {' or '.join(_PENALTIES)}; got {kind!r}.")
         return _PENALTIES[kind](**table)
     return value
-
-
-def _table(profilers: Profilers, name: str) -> CostTable:
-    cost = profilers[name].cost
-    assert isinstance(cost, CostTable)
-    return cost
 
 
 def _factory(strategy: str | StrategyFactory) -> StrategyFactory:

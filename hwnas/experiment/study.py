@@ -102,7 +102,7 @@ class Study:
     @functools.cached_property
     def search_log(self) -> SearchLog:
         """What a strategy that takes steps came to, epoch by epoch; of the others nothing."""
-        costs = {budget.profiler: budget.cost for budget in self.budgets} | {"macs": self._table("macs")}
+        costs = {budget.profiler: budget.cost for budget in self.budgets} | {"macs": self.profilers.table("macs")}
         return SearchLog(
             store=self.store,
             study=self.name,
@@ -132,12 +132,7 @@ class Study:
 
     @property
     def _largest_of_all(self) -> Architecture:
-        return self._table("macs").maximum().architecture
-
-    def _table(self, name: str) -> CostTable:
-        cost = self.profilers[name].cost
-        assert isinstance(cost, CostTable)
-        return cost
+        return self.profilers.table("macs").maximum().architecture
 
     def _result(self, finished: Finished) -> SearchResult:
         derived = finished.attempt.derived
@@ -184,7 +179,7 @@ class Study:
     # What simpler searches find, at the same number of full evaluations where there are any.
 
     def _heaviest_feasible(self) -> RivalResult:
-        macs = self._table("macs")
+        macs = self.profilers.table("macs")
 
         def derive(budgets: Sequence[Budget]) -> Derived:
             return Derived(architecture=maximise(macs, budgets).architecture)
