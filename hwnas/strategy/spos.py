@@ -192,10 +192,10 @@ class SPOS:
             Term((choice.name,), np.append(rng.random(choice.num_options), 0.0)) for choice in self._space.choices
         ]
         require_feasible(self._space, self._budgets)
+        utility = CostTable(self._space, 0.0, preferences)
         refused: list[Architecture] = []
         while len(refused) < _NUM_TRIES:
             try:
-                utility = CostTable(self._space, 0.0, preferences)
                 found = maximise(utility, self._budgets, exclude=[*self._proposed, *refused]).architecture
             except InfeasibleError:
                 break
