@@ -1,29 +1,19 @@
-"""The application `hwnas`, and how it ends: every error on purpose has its exit code, and one paragraph on stderr.
-
-0 done    1 a defect of hwnas    2 bad input    3 infeasible, or over budget    4 the device failed    130 interrupted
-"""
+"""The application `hwnas`: its verbs; how it ends is `script.py`'s."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib.metadata
-import sys
-import warnings
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 
 from hwnas.cli import demo, export, measure, profile, retrain, search, spaces, train, verify
-from hwnas.cli.console import only_json_on_stdout, print_error, print_line, print_note
-from hwnas.errors import BadInputError, HwnasError
+from hwnas.cli.console import only_json_on_stdout, print_line
+from hwnas.cli.script import run
 
 __all__ = ["app", "main"]
-
-_KINDS = {1: "defect", 2: "error", 3: "infeasible", 4: "device"}
-_INTERRUPTED = 130
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 app = typer.Typer(
     name="hwnas",
@@ -53,44 +43,15 @@ def _options(
     pass
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """A warning as a note of one paragraph, without the line of ours that happened to give it."""
-    print_note(f"warning: {message}")
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code.
 
     Args:
         arguments: without the program's name; those of the process, if not given.
     """
-    given = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in given  # wherever it stands; the option above is for --help
-    given = [argument for argument in given if argument != "--debug"]
-    warnings.showwarning = _show_warning
-    try:
-        with only_json_on_stdout() if "--json" in given else contextlib.nullcontext():
-            app(given, prog_name="hwnas")
-        code = 0
-    except SystemExit as done:
-        code = done.code if isinstance(done.code, int) else 0
-        if code == _INTERRUPTED:
-            print_note("Interrupted. What was finished is kept; the same command goes on.")
-    except HwnasError as error:
-        if debug:
-            raise
-        code = error.exit_code
-        print_error(_KINDS[code], str(error))
-    except Exception as error:
-        if debug:
-            raise
-        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
-            print_error("error", f"{error}. Make room there or let it be written, and run the same command again.")
-            sys.exit(BadInputError.exit_code)
-        code = HwnasError.exit_code
-        print_error(
-            _KINDS[code],
-            f"{type(error).__name__}: {error}. This is a defect of hwnas, not of your input. Please report it "
-            f"with the output of the same command after `hwnas --debug`.",
-        )
-    sys.exit(code)
+    run(_application, arguments)
+
+
+def _application(given: Sequence[str]) -> None:
+    with only_json_on_stdout() if "--json" in given else contextlib.nullcontext():
+        app(given, prog_name="hwnas")
