@@ -39,7 +39,7 @@ from hwnas.strategy.filters import RangeProfilerFilter
 from hwnas.strategy.hardcorenas import HardCoReNAS
 from hwnas.strategy.one_shot import Moment, OneShot
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
-from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, Strategy
+from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, StopsTrials, Strategy
 from hwnas.strategy.proxylessnas import ProxylessNAS
 from hwnas.strategy.random_search import Random
 from hwnas.strategy.spos import SPOS
@@ -64,5 +64,6 @@ __all__ = [
     "RangeProfilerFilter",
     "RegularizedEvolution",
     "SampleProfilerPenalty",
+    "StopsTrials",
     "Strategy",
 ]

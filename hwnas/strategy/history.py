@@ -14,7 +14,7 @@ __all__ = ["History"]
 
 
 class History:
-    """Full evaluations in the order in which they were told; the last outcome of an architecture counts."""
+    """Evaluations that did not fail, in the order in which they were told; the last of an architecture counts."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -27,17 +27,18 @@ class History:
         return architecture in self._outcomes
 
     def add(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Remember the outcome of a full evaluation."""
-        self._outcomes[proposal.architecture] = outcome
+        """Remember the outcome of a full evaluation, unless it failed."""
+        if not outcome.failed:
+            self._outcomes[proposal.architecture] = outcome
 
     def outcome(self, architecture: Architecture) -> Outcome | None:
         """What was told of `architecture`, if anything."""
         return self._outcomes.get(architecture)
 
     def feasible(self, budgets: Sequence[Budget]) -> list[tuple[Architecture, Outcome]]:
-        """All architectures told of that keep the budgets, the best score first (ties: the earlier)."""
+        """All architectures told of that keep the budgets, the best rank first (ties: the earlier)."""
         kept = [(a, o) for a, o in self._outcomes.items() if all(b.holds(a) for b in budgets)]
-        return sorted(kept, key=lambda pair: -pair[1].score)
+        return sorted(kept, key=lambda pair: pair[1].rank, reverse=True)
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:
         """The best architecture told of that keeps `budgets`.
