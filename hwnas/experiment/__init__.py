@@ -21,7 +21,7 @@ reporting      report.html and front.csv
 
 from hwnas.experiment.config import SearchConfig, read_config
 from hwnas.experiment.configured import retrain_configured, search_configured, train_configured
-from hwnas.experiment.final_recipes import FINAL_RECIPES
+from hwnas.experiment.final_recipes import FINAL_RECIPES, final_recipe
 from hwnas.experiment.one_shot import run_one_shot
 from hwnas.experiment.phases import Advance
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
@@ -42,6 +42,7 @@ __all__ = [
     "SearchConfig",
     "SearchResult",
     "SplitResult",
+    "final_recipe",
     "read_config",
     "run_one_shot",
     "retrain",

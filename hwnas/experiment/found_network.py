@@ -1,4 +1,4 @@
-"""A network that a finished search has found, read back from the run's folder."""
+"""A network that a finished search has found, read back from the run's folder; or one that was given."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hwnas.measurement import Fingerprint
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
 
-__all__ = ["FoundNetwork", "found_networks"]
+__all__ = ["FoundNetwork", "found_networks", "given_network"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,18 @@ class FoundNetwork:
     architecture: Architecture
     budgets: tuple[BudgetResult, ...]
     fingerprint: Fingerprint | None
+
+
+def given_network(architecture: Architecture, directory: Path) -> FoundNetwork:
+    """An architecture as if a search without budgets had found it, to be trained in `directory`."""
+    return FoundNetwork(
+        directory=directory,
+        run=directory,
+        configuration={"strategy": "", "seed": 0},
+        architecture=architecture,
+        budgets=(),
+        fingerprint=None,
+    )
 
 
 def found_networks(directory: str | Path) -> list[FoundNetwork]:

@@ -3,7 +3,8 @@
     the run's result ─► the network ─► train on train + search ─► export, verify against the budgets, test ─► result
 
 The search part has done its work, choosing the architecture, and is learned from as well. What was finished is in the
-retraining's own folder, and the same call goes on from there.
+retraining's own folder, and the same call goes on from there. An architecture from elsewhere, such as a published one,
+is trained the same way; it has no budgets to be verified against.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ import torch
 from torch import nn
 
 from hwnas.cost import Budget, CostTable
-from hwnas.data import JoinedPart, Splits
+from hwnas.data import JoinedPart, Splits, Task
 from hwnas.device import Runtime, connect
 from hwnas.errors import BudgetError, ConfigError, RunDirectoryError, SpaceError
 from hwnas.experiment.deployment import Deployment, MeasuredDevice, reconnect
 from hwnas.experiment.final_recipes import final_recipe
 from hwnas.experiment.finishing import save_weights
-from hwnas.experiment.found_network import FoundNetwork, found_networks
+from hwnas.experiment.found_network import FoundNetwork, found_networks, given_network
 from hwnas.experiment.phases import Advance, Phases, ignore, training_steps
 from hwnas.experiment.result import BudgetResult, SearchResult, SplitResult, versions, write_json
 from hwnas.experiment.run_directory import open_run
 from hwnas.measurement import Fingerprint
 from hwnas.nn import ModelSpace
-from hwnas.nn.families import DartsNetwork, WithAuxiliaryHead
+from hwnas.nn.families import DartsNetwork, PFLDNetwork, WithAngleHead, WithAuxiliaryHead
 from hwnas.profiler import FlopsProfiler
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
@@ -53,7 +54,7 @@ class RetrainingResult:
     Attributes:
         directory: where `result.json`, `network.onnx` and `network.safetensors` lie.
         architecture: the network.
-        strategy: what found it.
+        strategy: what found it; empty for an architecture that was given.
         recipe: how it was trained, and where that is from.
         budgets: those of the search, `predicted` then, `measured` now.
         num_steps: of the training.
@@ -96,7 +97,7 @@ class RetrainingResult:
 def retrain(
     make_space: Callable[[], ModelSpace],
     data: Splits,
-    result: SearchResult | str | Path,
+    result: SearchResult | Architecture | str | Path,
     recipe: FinalRecipe | None = None,
     *,
     inherit: bool | None = None,
@@ -110,20 +111,22 @@ def retrain(
 ) -> RetrainingResult:
     """Train the network that a search has found on the parts train and search together, export, verify and test it.
 
+    A network of the family `pfld` is trained with the head that estimates a face's angles, where the task has angles
+    (`hwnas.data.landmarks(angles=True)`); a cell network with its auxiliary classifier, where the recipe weighs one.
     Killed and called again with the same arguments, it goes on where it was.
 
     Args:
         make_space: makes the space of the search, with new weights, or a larger member of it: the architecture must be
             one of it.
         data: what to train and test on; need not be those of the search.
-        result: of the search, or its folder.
+        result: of the search, or its folder; or an architecture, which needs `recipe` and `directory`.
         recipe: how; that of the strategy's paper if not given (`final_recipe`).
         inherit: without a recipe: begin with the supernet's weights, or anew; as in the paper if not given.
         epochs: in the place of the recipe's.
         batch_size: in the place of the recipe's; learning rates stay in proportion.
         device: where latencies are verified; that of the search if not given.
         table: of the search; the one in the run's folder if not given.
-        seed: of the initial weights and the training; the search's if not given.
+        seed: of the initial weights and the training; the search's if not given, 0 for an architecture.
         directory: for the result; `retrain` in the search's folder if not given.
         progress: told of every advance.
 
@@ -131,6 +134,7 @@ def retrain(
         The result. A budget that the trained network breaks as measured has `kept` false.
 
     Raises:
+        ConfigError: arguments that do not go together.
         RunDirectoryError: no finished search, or a folder of another retraining.
         SpaceError: a space other than the search's.
         FingerprintError: latencies of the search were taken on another device.
@@ -141,7 +145,7 @@ def retrain(
             f"`inherit` goes with the strategy's own recipe; the one given says itself: inherits={recipe.inherits}. "
             "Leave `inherit` out."
         )
-    found = _found(result.directory if isinstance(result, SearchResult) else Path(result))
+    found = _given(result, recipe, directory) if isinstance(result, Architecture) else _found(result)
     strategy = found.configuration["strategy"]
     seed = found.configuration["seed"] if seed is None else seed
     with torch.random.fork_rng(devices=[]):
@@ -150,8 +154,7 @@ def retrain(
         check_inputs(space, data)
         final = (recipe or final_recipe(strategy, space, inherit=inherit)).resized(epochs=epochs, batch_size=batch_size)
         network, teacher = _networks(space, data, found, final, seed)
-        has_head = final.auxiliary_weight and isinstance(network, DartsNetwork)
-        trained = WithAuxiliaryHead(network) if has_head else network
+        trained = _with_head(network, data.task, final)
     part = JoinedPart([data.train, data.search])
     measured_device = _device(found, device, table)
     folder = found.directory / "retrain" if directory is None else Path(directory)
@@ -210,7 +213,23 @@ def retrain(
     return finished
 
 
-def _found(directory: Path) -> FoundNetwork:
+def _given(architecture: Architecture, recipe: FinalRecipe | None, directory: str | Path | None) -> FoundNetwork:
+    """An architecture as if a search without budgets had found it."""
+    if recipe is None or directory is None:
+        raise ConfigError(
+            "An architecture comes without a run that says how and where to train it: give `recipe`, such as "
+            "FINAL_RECIPES['proxylessnas'], and `directory`."
+        )
+    if recipe.inherits:
+        raise ConfigError(
+            "An architecture comes without a supernet whose weights could be inherited: give a recipe with "
+            "inherits=False, or the search's folder instead of the architecture."
+        )
+    return given_network(architecture, Path(directory))
+
+
+def _found(result: SearchResult | str | Path) -> FoundNetwork:
+    directory = result.directory if isinstance(result, SearchResult) else Path(result)
     networks = found_networks(directory)
     if len(networks) > 1:
         folders = ", ".join(str(network.directory) for network in networks)
@@ -220,8 +239,8 @@ def _found(directory: Path) -> FoundNetwork:
 
 def _space(make_space: Callable[[], ModelSpace], found: FoundNetwork) -> ModelSpace:
     space = make_space()
-    here, there = space.space.uid, found.configuration["space"]
-    if here != there:
+    here, there = space.space.uid, found.configuration.get("space")  # an architecture alone has none
+    if there is not None and here != there:
         raise SpaceError(
             f"The space is not the one that was searched in {found.run}: {here[:12]} here, {there[:12]} there. Make it "
             "with the same options."
@@ -246,6 +265,15 @@ def _networks(
         return network, None
     heaviest = FlopsProfiler(space).cost.maximum().architecture
     return network, evaluator.calibrated(heaviest)
+
+
+def _with_head(network: nn.Module, task: Task, final: FinalRecipe) -> nn.Module:
+    """The network with the auxiliary head that its paper trains it with, where it has one to learn from."""
+    if final.auxiliary_weight and isinstance(network, DartsNetwork):
+        return WithAuxiliaryHead(network)
+    if task.num_auxiliary and isinstance(network, PFLDNetwork):
+        return WithAngleHead(network)
+    return network
 
 
 def _device(found: FoundNetwork, device: Runtime | str | None, table: str | Path | None) -> MeasuredDevice | None:

@@ -4,15 +4,17 @@ import dataclasses
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from hwnas.errors import BudgetError, ConfigError, FingerprintError, RunDirectoryError, SpaceError
+from hwnas.errors import ArchitectureError, BudgetError, ConfigError, FingerprintError, RunDirectoryError, SpaceError
 from hwnas.experiment import retrain, retrain_configured
 from hwnas.experiment.found_network import found_networks
 from hwnas.nn import ModelSpace
 from hwnas.nn.families import family
+from hwnas.space import Architecture
 from hwnas.testing.fake_runtime import FakeRuntime
 from hwnas.train import FinalRecipe, Recipe
 from tests.experiment.examples import TinyNet, tiny_data, tiny_search, tiny_space
@@ -157,3 +159,27 @@ def test_folders_that_are_damaged(run, network, tmp_path):
     result.unlink()
     with pytest.raises(RunDirectoryError, match=r"result\.json cannot be read"):
         found_networks(copied / network.name)
+
+
+def test_an_architecture_from_elsewhere_is_trained_alike(network, tmp_path):
+    architecture = found_networks(network)[0].architecture
+    result = retrain(tiny_space, tiny_data(), architecture, FINAL, seed=1, directory=tmp_path / "given")
+    assert (result.architecture, result.strategy, result.budgets) == (architecture, "", ())
+    searched = retrain(tiny_space, tiny_data(), network, FINAL, seed=1, device=device(), directory=tmp_path / "found")
+    assert result.test_accuracy == searched.test_accuracy
+    weights, expected = (load_file(each.directory / "network.safetensors") for each in (result, searched))
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in expected.items())
+    again = retrain(tiny_space, tiny_data(), architecture, FINAL, seed=1, directory=tmp_path / "given")
+    assert again.to_json() == {**result.to_json(), "seconds": again.seconds}
+
+
+def test_an_architecture_needs_what_a_run_would_know(tmp_path):
+    architecture = tiny_space().space.sample(np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="comes without a run that says how and where"):
+        retrain(tiny_space, tiny_data(), architecture, FINAL)
+    inheriting = dataclasses.replace(FINAL, inherits=True)
+    with pytest.raises(ConfigError, match="comes without a supernet whose weights"):
+        retrain(tiny_space, tiny_data(), architecture, inheriting, directory=tmp_path / "run")
+    other = Architecture({"stage1.block1": "k3"})
+    with pytest.raises(ArchitectureError, match="stage"):
+        retrain(tiny_space, tiny_data(), other, FINAL, directory=tmp_path / "run")
