@@ -27,6 +27,8 @@ class Task:
         score_name: what the mean score is called: "accuracy". One that ends in "accuracy" is a fraction, shown in
             percent.
         has_classes: whether targets are the numbers of classes: parts are then stratified, and none may be empty.
+        num_auxiliary: how many numbers, the last of every target, an auxiliary head learns from in training; the
+            network itself does not give them, and they are of no account to the score.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Task:
     score: EachExample
     score_name: str = "score"
     has_classes: bool = False
+    num_auxiliary: int = 0
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of every example, shape (N,).
@@ -133,7 +136,7 @@ def landmarks(*, eyes: tuple[int, int] = (35, 93), angles: bool = False) -> Task
         nme: Tensor = points.reshape(wanted.shape).norm(dim=2).mean(1) / scale
         return -nme
 
-    return Task(name="landmarks", loss=losses, score=minus_nme, score_name="minus NME")
+    return Task(name="landmarks", loss=losses, score=minus_nme, score_name="minus NME", num_auxiliary=num_angles)
 
 
 def _cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:

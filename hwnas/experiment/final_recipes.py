@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hwnas.nn import ModelSpace
-from hwnas.nn.families import FAMILIES, DartsNetwork
+from hwnas.nn.families import FAMILIES, DartsNetwork, PFLDNetwork
 from hwnas.train import FinalRecipe, Recipe
 
 __all__ = ["FINAL_RECIPES", "final_options", "final_recipe"]
@@ -133,6 +133,25 @@ _HARDCORENAS = FinalRecipe(
     ),
 )
 
+_PFLD = FinalRecipe(
+    recipe=Recipe(
+        epochs=300,
+        batch_size=256,
+        optimizer="adamw",
+        learning_rate=1e-4,
+        weight_decay=1e-6,
+        label_smoothing=0.0,
+        gradient_clip=None,
+        distillation=0.0,
+    ),
+    inherits=True,
+    source=(
+        "NNI's PFLD example, https://github.com/microsoft/nni, examples/nas/oneshot/pfld: fine-tuning on 106 points "
+        "from the supernet's weights, with the angle head of X. Guo et al.: PFLD, https://arxiv.org/abs/1902.10859. "
+        "Its default optimiser is RMSprop, the paper's Adam; here it is AdamW, the example's other one."
+    ),
+)
+
 FINAL_RECIPES: Mapping[str, FinalRecipe] = MappingProxyType(
     {
         "darts": _DARTS,
@@ -140,12 +159,14 @@ FINAL_RECIPES: Mapping[str, FinalRecipe] = MappingProxyType(
         "enas, cells": _ENAS_MICRO,
         "fbnet": _FBNET,
         "hardcorenas": _HARDCORENAS,
+        "pfld": _PFLD,
         "proxylessnas": _PROXYLESSNAS,
         "spos": _SPOS,
     }
 )
-"""By strategy. `certified`, `evolution`, `random` and strategies of one's own have no paper that trains their networks:
-from scratch they are trained as ProxylessNAS's are, with inherited weights as HardCoRe-NAS's."""
+"""By strategy; "enas, cells" is of networks of cells, and "pfld" of networks of that family, whatever has found them.
+`certified`, `evolution`, `random` and strategies of one's own have no paper that trains their networks: from scratch
+they are trained as ProxylessNAS's are, with inherited weights as HardCoRe-NAS's."""
 
 
 def final_recipe(strategy: str, space: ModelSpace, *, inherit: bool | None = None) -> FinalRecipe:
@@ -157,8 +178,10 @@ def final_recipe(strategy: str, space: ModelSpace, *, inherit: bool | None = Non
         strategy: its name.
         space: in which it searched.
         inherit: begin with the supernet's weights, or anew; as in the strategy's paper if not given. Where its paper
-            does the other, the recipe is HardCoRe-NAS's or ProxylessNAS's.
+            does the other, the recipe is HardCoRe-NAS's or ProxylessNAS's; with the family `pfld` it is the same.
     """
+    if isinstance(space.module, PFLDNetwork):
+        return _PFLD if inherit is None else dataclasses.replace(_PFLD, inherits=inherit)
     has_cells = isinstance(space.module, DartsNetwork)
     recipe = FINAL_RECIPES.get(f"{strategy}, cells" if has_cells else strategy, FINAL_RECIPES.get(strategy))
     if recipe is None or (inherit is not None and recipe.inherits != inherit):

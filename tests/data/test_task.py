@@ -54,6 +54,7 @@ def test_landmarks_with_angles_by_hand():
     assert task.losses(outputs, targets).tolist() == pytest.approx([112.5])
     assert task.losses(points, targets).tolist() == [75.0]
     assert task.scores(outputs, targets).tolist() == task.scores(points, targets).tolist() == pytest.approx([-0.5])
+    assert (task.num_auxiliary, landmarks().num_auxiliary) == (3, 0)
 
 
 def test_both_factors_of_the_weighted_loss_have_a_gradient():

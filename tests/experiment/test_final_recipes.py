@@ -16,6 +16,7 @@ from tests.experiment.examples import tiny_space
         ("enas, cells", (630, 144, 0.05, "cosine", 2e-4, 0.4, 0.4, 16)),
         ("fbnet", (360, 256, 0.1, "step", 4e-5, 0.0, 0.0, 0)),
         ("hardcorenas", (50, 128, 0.00128, "cosine", 1e-5, 0.0, 0.0, 0)),
+        ("pfld", (300, 256, 1e-4, "cosine", 1e-6, 0.0, 0.0, 0)),
         ("proxylessnas", (300, 256, 0.05, "cosine", 4e-5, 0.0, 0.0, 0)),
         ("spos", (240, 1024, 0.5, "linear", 4e-5, 0.0, 0.0, 0)),
     ],
@@ -28,11 +29,20 @@ def test_the_published_numbers(name, numbers):
         *(final.auxiliary_weight, final.drop_path_rate, 32 * final.cutout),
     )
     assert "https://arxiv.org/abs/" in final.source
-    assert (final.inherits, recipe.distillation) == ((True, 2.0) if name == "hardcorenas" else (False, 0.0))
+    assert final.inherits == (name in ("hardcorenas", "pfld"))
+    assert recipe.distillation == (2.0 if name == "hardcorenas" else 0.0)
 
 
-def test_every_recipe_is_of_a_strategy():
-    assert {name.split(",")[0] for name in FINAL_RECIPES} <= set(STRATEGIES)
+def test_every_recipe_is_of_a_strategy_or_a_family():
+    assert {name.split(",")[0] for name in FINAL_RECIPES} <= {*STRATEGIES, *FAMILIES}
+
+
+def test_landmark_networks_are_trained_alike_whatever_found_them():
+    space = family("pfld_32")
+    for strategy in ("fbnet", "certified", "my_own"):
+        assert final_recipe(strategy, space) == FINAL_RECIPES["pfld"]
+    assert not final_recipe("fbnet", space, inherit=False).inherits
+    assert final_recipe("fbnet", space, inherit=False).recipe == FINAL_RECIPES["pfld"].recipe
 
 
 def test_a_network_gets_what_it_can_do():
