@@ -5,7 +5,7 @@ loop.py         the loop, once for all; resumable at any step
 single_path.py  a supernet's step: one uniform path
 cost_bins.py    ... uniform over ranges of cost
 sandwich.py     a supernet's step: largest, smallest and random ones
-supernet.py     training a supernet, loading its weights
+supernet.py     training a supernet, loading its weights, keeping given ones
 fine_tune.py    training one network
 final.py        ... to its final form, with what papers add
 checkpoint.py   the files that training goes on from
@@ -25,7 +25,7 @@ from hwnas.train.fine_tune import fine_tune
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, StepContext, TrainingResult, train
 from hwnas.train.recipe import Precision, Recipe
-from hwnas.train.supernet import load_supernet, train_supernet
+from hwnas.train.supernet import load_supernet, save_supernet, train_supernet
 
 __all__ = [
     "Checkpoint",
@@ -47,6 +47,7 @@ __all__ = [
     "load_supernet",
     "read_checkpoint",
     "reestimate_batch_norm",
+    "save_supernet",
     "train",
     "train_finally",
     "train_supernet",

@@ -23,7 +23,15 @@ from torch import Tensor, nn
 
 from hwnas.errors import CheckpointError
 
-__all__ = ["Checkpoint", "Run", "last_file", "latest_checkpoint", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "Run",
+    "last_file",
+    "latest_checkpoint",
+    "model_state",
+    "read_checkpoint",
+    "write_checkpoint",
+]
 
 _FORMAT = "hwnas checkpoint 1"
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
@@ -106,7 +114,7 @@ class Checkpoint:
         loss_sum: float,
     ) -> Self:
         """The present state of a model, of its optimiser, and of what is kept beside them."""
-        tensors = {f"model.{name}": tensor for name, tensor in _state(model).items()}
+        tensors = {f"model.{name}": tensor for name, tensor in model_state(model).items()}
         for name, parameter in model.named_parameters():
             for key, value in optimizer.state.get(parameter, {}).items():
                 if value is not None:
@@ -133,7 +141,7 @@ class Checkpoint:
         """
         prefix = "model."
         stored = {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
-        present = _state(model)
+        present = model_state(model)
         for name in sorted({*stored, *present}):
             theirs, mine = stored.get(name), present.get(name)
             if theirs is None or mine is None or theirs.shape != mine.shape:
@@ -254,7 +262,7 @@ def _files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
+def model_state(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers, shared ones once."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 

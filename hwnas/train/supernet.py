@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from hwnas.cost import CostTable
 from hwnas.data import Splits, Task
@@ -12,7 +15,15 @@ from hwnas.errors import CheckpointError, ConfigError
 from hwnas.nn import ModelSpace
 from hwnas.space import Architecture
 from hwnas.space.option import canonical_uid
-from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_checkpoint
+from hwnas.train.checkpoint import (
+    Checkpoint,
+    Run,
+    last_file,
+    latest_checkpoint,
+    model_state,
+    read_checkpoint,
+    write_checkpoint,
+)
 from hwnas.train.cost_bins import CostBins
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import CHECKPOINT_SECONDS, Progress, Step, TrainingResult, train
@@ -20,7 +31,7 @@ from hwnas.train.recipe import Recipe
 from hwnas.train.sandwich import sandwich
 from hwnas.train.single_path import single_path
 
-__all__ = ["load_supernet", "train_supernet"]
+__all__ = ["load_supernet", "save_supernet", "train_supernet"]
 
 _KIND = "supernet"
 
@@ -120,6 +131,49 @@ def load_supernet(space: ModelSpace, path: str | Path) -> Checkpoint:
         )
     checkpoint.load_model(space)
     return checkpoint
+
+
+def save_supernet(space: ModelSpace, directory: str | Path) -> Path:
+    """Keep the weights that a space has now as those of a trained supernet.
+
+    For weights that were trained elsewhere, such as a published checkpoint's: what is written is what `load_supernet`
+    reads, so that a search can be given `directory` as its `supernet`.
+
+    Args:
+        space: whose weights and buffers.
+        directory: for the checkpoint.
+
+    Returns:
+        `directory`.
+
+    Raises:
+        CheckpointError: the directory holds other weights, which are left as they are, or cannot be written.
+    """
+    directory = Path(directory)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model_state(space).items()}
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    run = Run(
+        kind=_KIND, subject=space.space.uid, recipe={}, seed=0, splits={}, roles={"given weights": digest.hexdigest()}
+    )
+    present = latest_checkpoint(directory)
+    if present is not None:
+        run.require_same(present.run, path=last_file(directory) or directory)
+        return directory
+    write_checkpoint(
+        directory,
+        Checkpoint(
+            run=run,
+            step=0,
+            num_steps=0,
+            loss_sum=0.0,
+            tensors={f"model.{name}": tensor for name, tensor in state.items()},
+            versions={"torch": str(torch.__version__)},
+        ),
+    )
+    return directory
 
 
 def _step(space: ModelSpace, task: Task, recipe: Recipe, ends: dict[str, Architecture], cost: CostTable | None) -> Step:

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from hwnas.errors import CheckpointError
-from hwnas.train import Recipe, latest_checkpoint, load_supernet, read_checkpoint, train_supernet
+from hwnas.train import Recipe, latest_checkpoint, load_supernet, read_checkpoint, save_supernet, train_supernet
 from tests.train.examples import make_space, make_splits
 
 RECIPE = Recipe(epochs=2, batch_size=16)
@@ -104,6 +104,29 @@ def test_load_supernet_of_another_space(directory, tmp_path):
         load_supernet(make_space(), tmp_path / "empty")
     with pytest.raises(CheckpointError, match="is missing"):
         load_supernet(make_space(), tmp_path / "nowhere")
+
+
+def test_given_weights_are_kept_as_a_supernet(tmp_path):
+    given, fresh = make_space(), make_space(seed=3)
+    folder = save_supernet(given, tmp_path / "given")
+    checkpoint = load_supernet(fresh, folder)
+    assert checkpoint.finished
+    for name, tensor in given.state_dict().items():
+        assert torch.equal(tensor, fresh.state_dict()[name])
+    (file,) = folder.iterdir()
+    content = file.read_bytes()
+    assert save_supernet(fresh, folder) == folder  # the same weights: nothing to do
+    with pytest.raises(CheckpointError, match=r"another run: roles.given weights is '[0-9a-f]{64}' there"):
+        save_supernet(make_space(seed=4), folder)
+    assert [file.read_bytes() for file in folder.iterdir()] == [content]
+
+
+def test_a_trained_supernet_is_not_written_over(directory):
+    train_supernet(make_space(), make_splits(), RECIPE, seed=1, directory=directory)
+    before = sorted(path.name for path in directory.iterdir())
+    with pytest.raises(CheckpointError, match=r"is of another run: recipe\.batch_size is"):
+        save_supernet(make_space(), directory)
+    assert sorted(path.name for path in directory.iterdir()) == before
 
 
 def test_full_disk(directory):
