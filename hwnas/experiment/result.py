@@ -66,7 +66,8 @@ class SearchResult:
     rightly; with others, for example, minus the mean squared error. `score_name` says which. Larger is better.
 
     Attributes:
-        directory: where `result.json`, `network.onnx`, `network.safetensors`, `front.csv` and `report.html` lie.
+        directory: where `result.json`, `architecture.json`, `network.onnx`, `network.safetensors`, `front.csv` and
+            `report.html` lie.
         architecture: keeps every budget as measured.
         architecture_string: for families that have such strings.
         budgets: every budget with its predicted and measured value.
@@ -133,7 +134,11 @@ class SearchResult:
             raise RunDirectoryError(f"The network cannot be copied to {path}: {error}.") from error
 
     def write(self) -> Path:
-        """Write `result.json` aside and rename it; returns its path."""
+        """Write `result.json`, and the network alone as `architecture.json`; returns the path of the former.
+
+        Either is written aside and renamed.
+        """
+        write_json(self.directory / "architecture.json", self.architecture.to_json())
         return write_json(self.directory / "result.json", self.to_json())
 
 

@@ -26,6 +26,7 @@ def test_every_file_is_there_and_says_the_same(finished):
     _, result = finished
     folder = result.directory
     content = json.loads((folder / "result.json").read_text())
+    assert json.loads((folder / "architecture.json").read_text()) == content["architecture"]
     assert content == json.loads(json.dumps(result.to_json()))
     for key in ("architecture", "budgets", "certificate", "estimate", "fingerprint", "splits", "test_accuracy", "seed"):
         assert content[key] not in (None, {}, [])
