@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,12 @@ from hwnas.cli.options import Json
 from hwnas.cli.search import print_budgets
 from hwnas.errors import InfeasibleError
 
-__all__ = ["EXAMPLE", "command"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hwnas.experiment.retraining import RetrainingResult
+
+__all__ = ["EXAMPLE", "command", "print_results"]
 
 EXAMPLE = "hwnas retrain runs/mine --epochs 100 --batch-size 64"
 
@@ -38,7 +43,6 @@ def command(
     network breaks a budget of the search as measured. Without budgets, networks of `darts` grow to 20 cells.
     """
     from hwnas.experiment.configured import retrain_configured
-    from hwnas.report.formats import format_score
 
     with progress_bars() as show:
         results = retrain_configured(
@@ -52,13 +56,7 @@ def command(
     if json:
         print_json({"run": str(run), "results": [r.to_json() | {"directory": str(r.directory)} for r in results]})
     else:
-        for result in results:
-            if result.budgets:
-                print_budgets(result.budgets)
-            score = format_score(result.test_accuracy, result.test_standard_error, name=result.score_name)
-            print_line(f"test {result.score_name} {score}")
-            print_line(f"epochs: {result.recipe.recipe.epochs:g}; recipe: {result.recipe.source}")
-            print_line(f"network: {result.directory / 'network.onnx'}")
+        print_results(results)
     broken = [f"{result.directory}: {row.profiler}" for result in results for row in result.budgets if not row.kept]
     if broken:
         print_error(
@@ -67,3 +65,16 @@ def command(
             "hwnas verify.",
         )
         raise typer.Exit(InfeasibleError.exit_code)
+
+
+def print_results(results: Sequence[RetrainingResult]) -> None:
+    """Print what every final training came to: budgets, the test score, the recipe, the file."""
+    from hwnas.report.formats import format_score
+
+    for result in results:
+        if result.budgets:
+            print_budgets(result.budgets)
+        score = format_score(result.test_accuracy, result.test_standard_error, name=result.score_name)
+        print_line(f"test {result.score_name} {score}")
+        print_line(f"epochs: {result.recipe.recipe.epochs:g}; recipe: {result.recipe.source}")
+        print_line(f"network: {result.directory / 'network.onnx'}")
