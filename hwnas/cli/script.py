@@ -17,7 +17,7 @@ import errno
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hwnas.cli.console import print_error, print_note
 from hwnas.errors import BadInputError, HwnasError
@@ -33,14 +33,27 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
     """Defaults beside the options, and the description's lines as they are."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose options may be written with hyphens or underscores, `--batch-size` or `--batch_size`."""
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        spellings: dict[str, None] = {}  # as given first: it names the attribute
+        for name in names:
+            swapped = (name[2:].replace("_", "-"), name[2:].replace("-", "_")) if name.startswith("--") else ()
+            spellings |= dict.fromkeys([name, *(f"--{words}" for words in swapped)])
+        return super().add_argument(*spellings, **options)
+
+
 def parser(description: str | None, *, example: str) -> argparse.ArgumentParser:
     """A parser whose `--help` has the defaults and an example.
+
+    Options of more than one word may be written with hyphens or with underscores.
 
     Args:
         description: what the program does; its module's docstring.
         example: a command line.
     """
-    return argparse.ArgumentParser(
+    return _Parser(
         description=description, epilog=f"Example:  {example}", formatter_class=_Formatter, allow_abbrev=False
     )
 

@@ -45,6 +45,15 @@ def test_an_error_is_its_exit_code_and_a_line(
     assert (captured.err.count("\n"), captured.out) == (1, "")
 
 
+@pytest.mark.parametrize("spelling", ["--batch-size", "--batch_size"])
+@pytest.mark.parametrize("given", ["--batch-size", "--batch_size"])
+def test_options_may_be_written_with_hyphens_or_underscores(given: str, spelling: str) -> None:
+    program = parser("Says nothing.", example="none")
+    program.add_argument(given, "-b", type=int, default=1, help="images")
+    assert program.parse_args([spelling, "3"]).batch_size == program.parse_args(["-b", "3"]).batch_size == 3
+    assert f"{spelling} " in program.format_help()
+
+
 def test_debug_shows_the_traceback_and_is_not_the_programs() -> None:
     given: list[Sequence[str]] = []
     assert code_of(given.append, "--epochs", "3", "--debug") == 0
