@@ -6,8 +6,8 @@ Architecture Search with Uniform Sampling", ECCV 2020, https://arxiv.org/abs/190
 Every generation has `population_size` architectures within the budgets. The first is random; each other one is made of
 the `num_top` best so far, over all generations: `num_crossover` children of two of them, `num_mutation` of one of them
 in which every choice is drawn anew with `mutation_probability`, and random ones for what is left. Budgets are checked
-before anything is evaluated. The other half of the paper, the training, is `Recipe(scheme="single_path")`, with
-`macs_range` for its uniform sampling over bins of MACs; candidates are scored with batch norm re-estimated.
+before anything is evaluated. The other half of the paper, the training, is `SPOS.supernet_recipe`, with `macs_range`
+for its uniform sampling over bins of MACs; candidates are scored with batch norm re-estimated.
 
 What differs: budgets on any cost, any number of them. No architecture is proposed twice, in the whole search; where
 children fail to be new and within the budgets in some tries, one is repaired by the exact solver, and failing that a
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from hwnas.strategy.filters import Filter, check_filter, limits_of
 from hwnas.strategy.history import History
 from hwnas.strategy.penalties import Penalty, check_reward_penalty
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
+from hwnas.train import Recipe
 
 __all__ = ["SPOS"]
 
@@ -59,6 +61,18 @@ class SPOS:
             a filter of another space; (when asked) a function that refuses everything.
         InfeasibleError: (when first asked) no architecture keeps the budgets and the filter's range.
     """
+
+    supernet_recipe: ClassVar[Recipe] = Recipe(
+        epochs=120,
+        batch_size=1024,
+        learning_rate=0.5,
+        schedule="linear",
+        weight_decay=4e-5,
+        label_smoothing=0.1,
+        gradient_clip=None,
+        scheme="single_path",
+    )
+    """How the paper trains the supernet before: 150,000 steps on ImageNet."""
 
     def __init__(
         self,

@@ -202,3 +202,10 @@ def test_a_penalty_pulls_to_cheap_architectures():
         SPOS(model.space, penalty=ExpectationProfilerPenalty(macs, 100.0))
     with pytest.raises(ConfigError, match="`scale` of spos's penalty must not be above 0"):
         SPOS(model.space, penalty=SampleProfilerPenalty(macs, 100.0))
+
+
+def test_the_papers_supernet_is_trained_for_150_000_steps():
+    recipe = SPOS.supernet_recipe
+    steps = recipe.epochs * (1_281_167 // recipe.batch_size)  # ImageNet's training images, in whole batches
+    assert steps == pytest.approx(150_000, rel=1e-3)
+    assert (recipe.scheme, recipe.schedule) == ("single_path", "linear")
