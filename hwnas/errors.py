@@ -9,6 +9,7 @@ HwnasError                     1  a defect of ours, if it is raised as itself
 │   ├── DataError                 data of the wrong shape, an empty class, a missing file
 │   ├── ExportError               a module that cannot be exported
 │   ├── FingerprintError          a table measured elsewhere
+│   ├── MetricError               a metric that is missing, not finite or not a number
 │   ├── MissingExtraError         a package that is not installed
 │   ├── RunDirectoryError         a run directory of another configuration, or in use
 │   ├── SpaceError                a space that cannot be: no choices, one label twice
@@ -36,6 +37,7 @@ __all__ = [
     "FingerprintError",
     "HwnasError",
     "InfeasibleError",
+    "MetricError",
     "MissingExtraError",
     "RunDirectoryError",
     "SpaceError",
@@ -84,6 +86,10 @@ class ExportError(BadInputError):
 
 class FingerprintError(BadInputError):
     """Numbers taken elsewhere: the message names the field that differs."""
+
+
+class MetricError(BadInputError):
+    """A metric that is missing, not finite or not a number: the trial that gave it fails."""
 
 
 class MissingExtraError(BadInputError):

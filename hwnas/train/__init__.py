@@ -11,6 +11,8 @@ final.py        ... to its final form, with what papers add
 checkpoint.py   the files that training goes on from
 batch_norm.py   statistics of one subnet
 evaluator.py    the score of an architecture
+trial_evaluator.py     what evaluates a trial of an experiment
+function_evaluator.py  ... a user's function; imported: functions by name
 unused.py       what a step does not use stays as it is
     inputs.py       whether data fit a space
     losses.py       cross-entropy and distillation
@@ -22,16 +24,21 @@ from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_chec
 from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, evaluate_accuracy
 from hwnas.train.final import FinalRecipe, train_finally
 from hwnas.train.fine_tune import fine_tune
+from hwnas.train.function_evaluator import FunctionEvaluator
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, StepContext, TrainingResult, train
 from hwnas.train.recipe import Precision, Recipe
 from hwnas.train.supernet import load_supernet, save_supernet, train_supernet
+from hwnas.train.trial_evaluator import Evaluated, EvaluatorReference, TrialContext, TrialEvaluator, TrialStopped
 
 __all__ = [
     "Checkpoint",
+    "Evaluated",
     "Evaluation",
     "Evaluator",
+    "EvaluatorReference",
     "FinalRecipe",
+    "FunctionEvaluator",
     "Precision",
     "Progress",
     "Recipe",
@@ -39,6 +46,9 @@ __all__ = [
     "StepContext",
     "SupernetEvaluator",
     "TrainingResult",
+    "TrialContext",
+    "TrialEvaluator",
+    "TrialStopped",
     "batch_statistics",
     "check_inputs",
     "evaluate_accuracy",

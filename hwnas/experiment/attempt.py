@@ -1,0 +1,98 @@
+"""One attempt at a trial, in whatever process: whatever happens in it becomes an `Ended`."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from hwnas.errors import MetricError
+from hwnas.experiment.executor import Ended, EndedStatus, TrialTask
+from hwnas.experiment.time_limit import TimeUp
+from hwnas.space import Architecture
+from hwnas.train import Evaluated, TrialContext, TrialEvaluator, TrialStopped
+
+__all__ = ["attempt", "described"]
+
+
+def attempt(
+    evaluator: TrialEvaluator,
+    task: TrialTask,
+    report: Callable[[int, float], bool],
+    *,
+    exclusive: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext(),
+    limit: AbstractContextManager[None] | None = None,
+) -> Ended:
+    """Evaluate a task's architecture.
+
+    Args:
+        evaluator: it.
+        task: what to evaluate.
+        report: hands an intermediate value to the engine, and brings back whether to stop.
+        exclusive: as of `TrialContext`.
+        limit: entered around the evaluation; it may raise `TimeUp`. Executors that end workers from outside need none.
+
+    Returns:
+        Complete, stopped or failed. What is no error of the evaluation, such as KeyboardInterrupt, is raised.
+    """
+    start = time.monotonic()
+
+    def checked_report(step: int, value: float) -> None:
+        if report(_step(step), _value(value)):
+            raise TrialStopped
+
+    def ended(status: EndedStatus, error: str = "", evaluated: Evaluated | None = None) -> Ended:
+        return Ended(
+            number=task.number,
+            attempt=task.attempt,
+            status=status,
+            metrics={} if evaluated is None else evaluated.metrics,
+            scores=None if evaluated is None else evaluated.scores,
+            error=error,
+            seconds=time.monotonic() - start,
+        )
+
+    context = TrialContext(
+        seed=task.seed,
+        report=checked_report,
+        exclusive=exclusive,
+        fidelity=task.fidelity,
+        batch_index=task.batch_index,
+    )
+    try:
+        with limit or nullcontext():
+            evaluated = evaluator.evaluate_trial(Architecture.from_json(task.architecture), context)
+    except TrialStopped:
+        return ended("stopped")
+    except TimeUp:
+        return ended("failed", f"TimeUp: the trial ran past its limit of {task.timeout_seconds:g} seconds.")
+    except (Exception, SystemExit) as error:  # a worker that a trial can end would be no worker
+        return ended("failed", described(error))
+    return ended("complete", evaluated=evaluated)
+
+
+def described(error: BaseException) -> str:
+    """An error's type and message, and the line it was raised on."""
+    text = traceback.format_exception_only(error)[-1].strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return text
+    last = frames[-1]
+    return f"{text} ({last.filename}, line {last.lineno}, in {last.name}" + (f": {last.line})" if last.line else ")")
+
+
+def _step(step: object) -> int:
+    if not isinstance(step, numbers.Integral) or isinstance(step, bool) or step < 0:
+        raise MetricError(f"report(step, value) needs a whole number of at least 0 as its step; got {step!r}.")
+    return int(step)
+
+
+def _value(value: object) -> float:
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()  # type: ignore[attr-defined]
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
+        raise MetricError(f"report(step, value) needs a finite number as its value; got {value!r}.")
+    return float(value)
