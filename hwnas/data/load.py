@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -10,13 +9,16 @@ import torch
 from torch.utils.data import TensorDataset
 
 from hwnas.data.augment import ShiftFlip
+from hwnas.data.cifar10 import cifar10
 from hwnas.data.idx import read_idx
+from hwnas.data.image_folder import Preprocessing, image_folder
+from hwnas.data.landmark_list import landmark_list
 from hwnas.data.splits import Splits, split
 from hwnas.errors import ConfigError, DataError
 
-__all__ = ["DataName", "digits", "fashion_mnist", "image_folder", "load_data"]
+__all__ = ["DataName", "digits", "fashion_mnist", "load_data"]
 
-DataName = Literal["digits", "fashion-mnist", "image-folder"]
+DataName = Literal["cifar10", "digits", "fashion-mnist", "image-folder", "landmark-list"]
 
 _FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
@@ -29,43 +31,62 @@ def load_data(
     train_size: int | None = None,
     search_size: int | None = None,
     augment: bool = True,
-    image_size: int = 224,
+    image_size: int | None = None,
     num_workers: int = 0,
+    preprocessing: Preprocessing = "imagenet",
 ) -> Splits:
     """Load a data set by name.
 
     Args:
-        name: "digits", "fashion-mnist" or "image-folder".
+        name: "cifar10", "digits", "fashion-mnist", "image-folder" or "landmark-list"; each is the function of that
+            name, whose docstring says more.
         seed: decides which image goes into which part.
-        folder: where the files lie; needed for "image-folder".
+        folder: where the files lie; needed for all but "digits" and "fashion-mnist".
         train_size: how many images to train on; all, if not given.
         search_size: how many to compare architectures on; a fifth, if not given.
         augment: change the training images at random.
-        image_size: height and width in pixels to which an image folder's images are brought.
-        num_workers: processes that read an image folder ahead.
+        image_size: height and width in pixels to which the images of an image folder (224, if not given) or of a
+            landmark list (112) are brought.
+        num_workers: processes that read the images of a folder or list ahead.
+        preprocessing: of an image folder, "imagenet" or "spos".
 
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name, a missing folder, or a preprocessing that the data set does not have.
         DataError: for missing or damaged files, or sizes that the data cannot give.
     """
+    if preprocessing != "imagenet" and name != "image-folder":
+        raise ConfigError(f"`preprocessing` is for the data set 'image-folder'; got {preprocessing!r} for {name!r}.")
     if name == "digits":
         return digits(seed=seed, train_size=train_size, search_size=search_size, augment=augment)
     if name == "fashion-mnist":
         where = _FASHION_MNIST if folder is None else folder
         return fashion_mnist(where, seed=seed, train_size=train_size, search_size=search_size, augment=augment)
-    if name == "image-folder":
-        if folder is None:
-            raise ConfigError("`folder` must be given for the data set 'image-folder'.")
-        return image_folder(
+    if name not in get_args(DataName):
+        raise ConfigError(f"Unknown data set {name!r}; known are {', '.join(get_args(DataName))}.")
+    if folder is None:
+        raise ConfigError(f"`folder` must be given for the data set {name!r}.")
+    if name == "cifar10":
+        return cifar10(folder, seed=seed, train_size=train_size, search_size=search_size, augment=augment)
+    if name == "landmark-list":
+        return landmark_list(
             folder,
             seed=seed,
             train_size=train_size,
             search_size=search_size,
             augment=augment,
-            image_size=image_size,
+            image_size=112 if image_size is None else image_size,
             num_workers=num_workers,
         )
-    raise ConfigError(f"Unknown data set {name!r}; known are {', '.join(get_args(DataName))}.")
+    return image_folder(
+        folder,
+        seed=seed,
+        train_size=train_size,
+        search_size=search_size,
+        augment=augment,
+        image_size=224 if image_size is None else image_size,
+        num_workers=num_workers,
+        preprocessing=preprocessing,
+    )
 
 
 def digits(*, seed: int, train_size: int | None = None, search_size: int | None = None, augment: bool = True) -> Splits:
@@ -136,68 +157,3 @@ def _existing(folder: Path, name: str) -> Path:
         f"{folder} has no file {name} or {name}.gz. Install Debian's package dataset-fashion-mnist "
         f"(apt install dataset-fashion-mnist), or set `folder` to where the files are."
     )
-
-
-def image_folder(
-    folder: str | Path,
-    *,
-    seed: int,
-    train_size: int | None = None,
-    search_size: int | None = None,
-    augment: bool = True,
-    image_size: int = 224,
-    num_workers: int = 0,
-) -> Splits:
-    """Images in ImageNet's layout, `train/<class>/*` and `val/<class>/*`; `val` is the test set.
-
-    Images are resized and cropped as timm does, and normalised with ImageNet's published statistics.
-
-    Args:
-        folder: the folder with `train` and `val` in it.
-        image_size: height and width in pixels.
-        num_workers: processes that read ahead.
-        seed, train_size, search_size, augment: as of `load_data`.
-
-    Raises:
-        DataError: for a missing folder, a class without images, or classes that differ between the two.
-    """
-    from timm.data import create_transform  # these two are slow to import, and needed here alone
-    from torchvision.datasets import ImageFolder  # type: ignore[import-untyped]
-
-    size = (3, image_size, image_size)
-    plain = create_transform(size, is_training=False)
-    random = create_transform(size, is_training=True, auto_augment="rand-m9-mstd0.5")
-    folders = [Path(folder) / "train", Path(folder) / "val"]
-    for path in folders:
-        if not path.is_dir():
-            raise DataError(
-                f"{path} is not a folder; images must lie in {folder}/train/<class> and {folder}/val/<class>."
-            )
-    try:
-        train, augmented, test = (
-            ImageFolder(path, transform, allow_empty=False)
-            for path, transform in zip((folders[0], *folders), (plain, random, plain), strict=True)
-        )
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: {error} Every class needs at least one image.") from error
-    if train.classes != test.classes:
-        odd = sorted(set(train.classes) ^ set(test.classes))
-        raise DataError(
-            f"{folders[0]} and {folders[1]} must have the same classes; only one of them has {', '.join(odd)}."
-        )
-    return split(
-        train,
-        test=test,
-        seed=seed,
-        train_size=train_size,
-        search_size=search_size,
-        augmented=augmented if augment else None,
-        content=_listing(train.samples, Path(folder)) + _listing(test.samples, Path(folder)),
-        num_workers=num_workers,
-    )
-
-
-def _listing(samples: list[tuple[str, int]], folder: Path) -> str:
-    """SHA-256 over the relative paths and the sizes in bytes of all files (reading them all would take too long)."""
-    lines = (f"{Path(path).relative_to(folder)} {Path(path).stat().st_size}\n" for path, _ in samples)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -166,7 +166,8 @@ class DatasetPart:
         num_classes: the number of classes in the whole data set; 0 where targets are no classes.
         content: what identifies the data set's content; goes into the hash together with the indices and labels.
         augmented: the same items with random transforms, used when a batch is asked for with a seed. The transforms
-            may draw from `random`, numpy's and torch's global generators: they are seeded for every batch.
+            may draw from `random`, numpy's and torch's global generators: they are seeded for every batch. Targets
+            that are no classes are then the items' own: points in an image move with it.
         num_workers: the number of processes that read ahead while training.
     """
 
@@ -204,14 +205,17 @@ class DatasetPart:
             with _global_generators(seed):
                 items = [_item(self._augmented, row) for row in rows]
         num_inputs = len(items[0]) - 1
+        labels = self.labels[torch.from_numpy(indices)]
         try:
             inputs = tuple(default_collate([item[k] for item in items]) for k in range(num_inputs))
+            if seed is not None and not self.num_classes:
+                labels = default_collate([item[-1] for item in items]).reshape(labels.shape).to(labels.dtype)
         except (RuntimeError, TypeError) as error:
             raise DataError(
                 f"Items of {type(self._dataset).__name__} do not stack into a batch ({error}); all items must be "
                 "tensors of one shape and kind: resize them, or give the data set a transform."
             ) from error
-        return Batch(inputs=inputs, labels=self.labels[torch.from_numpy(indices)])
+        return Batch(inputs=inputs, labels=labels)
 
 
 def _item(dataset: torch.utils.data.Dataset[Any], row: int) -> Any:

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from hwnas.data.part import Batch, Indices, Part
+from hwnas.errors import DataError
 
 __all__ = ["Request", "nth_batch", "stream"]
 
@@ -49,22 +50,33 @@ def stream(part: Part, requests: Iterable[Request]) -> Iterator[Batch]:
     num_workers = getattr(part, "num_workers", 0)
     if num_workers == 0:
         return (part.batch(request.indices, seed=request.seed) for request in requests)
-    return iter(
-        DataLoader(
-            _ByRequest(part),
-            sampler=requests,
-            batch_size=None,
-            num_workers=num_workers,
-            pin_memory=torch.cuda.is_available(),
-        )
+    loader = DataLoader(
+        _ByRequest(part),
+        sampler=requests,
+        batch_size=None,
+        num_workers=num_workers,
+        pin_memory=torch.cuda.is_available(),
     )
+    return (_raised(batch) for batch in loader)
+
+
+def _raised(batch: Batch | DataError) -> Batch:
+    if isinstance(batch, DataError):
+        raise batch
+    return batch
 
 
 class _ByRequest(Dataset[Any]):
-    """A part whose items are batches, as DataLoader without automatic batching wants it."""
+    """A part whose items are batches, as DataLoader without automatic batching wants it.
+
+    Where data cannot be read the item is the error: raised in a worker, its message would become a whole traceback.
+    """
 
     def __init__(self, part: Part) -> None:
         self._part = part
 
-    def __getitem__(self, request: Request) -> Batch:
-        return self._part.batch(request.indices, seed=request.seed)
+    def __getitem__(self, request: Request) -> Batch | DataError:
+        try:
+            return self._part.batch(request.indices, seed=request.seed)
+        except DataError as error:
+            return error

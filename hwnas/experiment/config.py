@@ -28,7 +28,7 @@ from typing import Any
 import pydantic
 
 from hwnas.cost import parse_budget
-from hwnas.data import DataName
+from hwnas.data import DataName, Preprocessing
 from hwnas.errors import ConfigError, HwnasError
 from hwnas.experiment.search import DEFAULT_FINE_TUNE, DEFAULT_SHORT
 from hwnas.experiment.strategies import search_recipe
@@ -50,8 +50,9 @@ class DataConfig:
     train_size: int | None = None
     search_size: int | None = None
     augment: bool = True
-    image_size: int = 224
+    image_size: int | None = None
     num_workers: int = 0
+    preprocessing: Preprocessing = "imagenet"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,11 @@
 """For those who extend hwnas: fakes that keep a protocol, and contract suites that check one (these need pytest).
 
+drawn_face         a face of known pose, with its landmarks
 fake_runtime       a runtime with known latencies, noise and drift, on a clock of its own
+layouts            small data sets to learn, written in the layouts of the published ones
 one_shot_contract  what every one-shot strategy must do
 planted_search     a task that one option of every choice makes learnable, and a driver of one-shot strategies
+python2_pickle     pickles as CIFAR-10 was published in
 runtime_contract   what every runtime must do
 """
 

@@ -92,7 +92,7 @@ def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path)
         ),
         (
             'space = "x"\n[data]\nname = "mnist"',
-            r"`data\.name` is wrong: input should be 'digits', 'fashion-mnist' or ",
+            r"`data\.name` is wrong: input should be 'cifar10', 'digits', 'fashion-mnist', ",
         ),
         ('space = "x"\n[device]\nthreads = 0', r"in \[device\], `threads` must be at least 1; got 0\."),
         ('space = "x"\n[device]\ncalibrate = 2', r"in \[device\], `calibrate` must be 0 or at least 3; got 2\."),
