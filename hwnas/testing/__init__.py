@@ -1,6 +1,7 @@
 """For those who extend hwnas: fakes that keep a protocol, and contract suites that check one (these need pytest).
 
 drawn_face         a face of known pose, with its landmarks
+executor_contract  what every executor must do; trial_functions: good and bad evaluations for it
 fake_runtime       a runtime with known latencies, noise and drift, on a clock of its own
 layouts            small data sets to learn, written in the layouts of the published ones
 one_shot_contract  what every one-shot strategy must do

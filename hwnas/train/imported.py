@@ -46,8 +46,8 @@ def reference_text(function: Callable[..., Any]) -> str:
     if module is None or name is None or "<" in name:
         what = name or repr(function)
         raise ConfigError(
-            f"{what} cannot be found again in another process: lambdas, functions within functions and objects run in "
-            "line only. Write it as a function of a module and give it, or its name 'module:function'; or use the "
+            f"{what} cannot be found again in another process: lambdas, functions within functions and objects run "
+            "in line only. Write it as a function of a module and give it, or its name 'module:function'; or use the "
             "executor 'inline'."
         )
     if module != "__main__":
