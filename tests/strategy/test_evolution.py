@@ -60,7 +60,7 @@ def test_nothing_to_derive_from():
     [
         ({"sample_size": 1}, "`sample_size` must be at least 2; got 1"),
         ({"population_size": 4, "sample_size": 5}, "`population_size` must be at least `sample_size`"),
-        ({"mutation_probability": 0.0}, "`mutation_probability` must be over 0"),
+        ({"mutation_prob": 0.0}, "`mutation_prob` must be over 0 and at most 1; got 0.0"),
     ],
 )
 def test_options_out_of_range(options, message):
