@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from hwnas.cost import Budget, CostTable
-from hwnas.errors import ConfigError
+from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.solve import k_best, maximise
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import relative_costs, sample_feasible
@@ -75,6 +75,9 @@ class EstimateQuality:
 
 class Certified:
     """The certified search as an ask/tell strategy; every proposal but the exploring ones keeps the budgets.
+
+    An architecture whose evaluation failed is neither proposed again nor handed on. Where nearly all of the exploring
+    ones failed, there is nothing to regress, and the search ends.
 
     Args:
         space: what may vary.
@@ -134,6 +137,7 @@ class Certified:
         self._histories: dict[Fidelity, History] = {"full": History(space), "trained": History(space)}
         self._queue: list[Proposal] = []
         self._num_waiting = 0
+        self._failed: dict[Architecture, None] = {}
         self._phase = "explore"
         self._round = 0
         self._cached: tuple[tuple[int, int], UtilityEstimate, bool] | None = None
@@ -149,14 +153,18 @@ class Certified:
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Learn a score."""
         self._num_waiting -= 1
-        if proposal.fidelity == "batch":
+        if outcome.failed:
+            self._failed[proposal.architecture] = None
+        elif proposal.fidelity == "batch":
             self._explored.append((proposal.architecture, outcome.score))
         else:
             self._histories[proposal.fidelity].add(proposal, outcome)
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:
         """The certified optimum under `budgets`, or an evaluated one that is better beyond doubt."""
-        solution = maximise(self.utility().table, budgets, time_limit_seconds=self._time_limit_seconds)
+        solution = maximise(
+            self.utility().table, budgets, time_limit_seconds=self._time_limit_seconds, exclude=self._failed
+        )
         optimum = solution.architecture
         for fidelity in ("trained", "full"):
             history = self._histories[fidelity]
@@ -221,14 +229,15 @@ class Certified:
             drawn = sample_feasible(self._space, self._budgets, self._num_held_out, rng)
             self._held_out = tuple(dict.fromkeys(drawn))
             return [Proposal(architecture=architecture) for architecture in self._held_out]
-        if self._phase == "solve":
+        if self._phase == "solve" and len(self._explored) > 1:
             best = self._best(self._num_candidates)
             self._round += 1
-            if best[0] in self._histories["full"] or self._round == self._max_rounds:
+            if not best or best[0] in self._histories["full"] or self._round == self._max_rounds:
                 self._phase = "train" if self._num_finalists else "finished"
             return [Proposal(architecture=a) for a in best if a not in self._histories["full"]]
+        finalists = self._finalists() if self._phase == "train" else []
         self._phase = "finished"
-        return [Proposal(architecture=a, fidelity="trained") for a in self._finalists()]
+        return [Proposal(architecture=a, fidelity="trained") for a in finalists]
 
     def _around_the_budget(self) -> list[Architecture]:
         """Random architectures whose cost is near the budget; under a tight one, feasible ones as well."""
@@ -242,14 +251,27 @@ class Certified:
         return architectures + sample_feasible(self._space, self._budgets, self._num_samples - len(architectures), rng)
 
     def _best(self, num: int) -> list[Architecture]:
-        solutions = k_best(self.utility().table, self._budgets, num, time_limit_seconds=self._time_limit_seconds)
+        """The best of the utility under the budgets; none where the evaluation of all that keep them has failed."""
+        try:
+            solutions = k_best(
+                self.utility().table,
+                self._budgets,
+                num,
+                time_limit_seconds=self._time_limit_seconds,
+                exclude=self._failed,
+            )
+        except InfeasibleError:
+            if not self._failed:
+                raise
+            return []
         return [solution.architecture for solution in solutions]
 
     def _finalists(self) -> list[Architecture]:
         """The optimum, the feasible network with the most of the first prior, then the best scored in full."""
         finalists = self._best(1)
-        for prior in list(self._priors.values())[:1]:
-            finalists.append(maximise(prior, self._budgets, time_limit_seconds=self._time_limit_seconds).architecture)
+        for prior in list(self._priors.values())[: len(finalists)]:
+            solution = maximise(prior, self._budgets, time_limit_seconds=self._time_limit_seconds, exclude=self._failed)
+            finalists.append(solution.architecture)
         finalists += [architecture for architecture, _ in self._histories["full"].feasible(self._budgets)]
         return list(dict.fromkeys(finalists))[: self._num_finalists]
 
@@ -296,7 +318,7 @@ class Certified:
 
     def _losses(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         outcomes = [self._histories["full"].outcome(architecture) for architecture in architectures]
-        return np.array([outcome.loss for outcome in outcomes if outcome is not None])
+        return np.array([_loss(outcome) for outcome in outcomes if outcome is not None])
 
     def _probability_best(self, architecture: Architecture) -> float | None:
         for fidelity in ("trained", "full"):
@@ -306,6 +328,11 @@ class Certified:
             if architecture in names and len(kept) > 1:
                 return bootstrap_probability_best([c for _, c in kept], names.index(architecture), seed=self._seed)
         return None
+
+
+def _loss(outcome: Outcome) -> float:
+    """The loss, or where there is none minus the score."""
+    return -outcome.score if np.isnan(outcome.loss) else outcome.loss
 
 
 def _tau(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
