@@ -1,0 +1,40 @@
+"""Every multi-trial strategy keeps the contract; populations are small, so that 60 trials show generations."""
+
+import pytest
+
+from hwnas.strategy import SPOS, Certified, Random, RegularizedEvolution
+from hwnas.testing.strategy_contract import MakeStrategy, StrategyContract
+
+
+class TestRandom(StrategyContract):
+    repeats = True
+
+    @pytest.fixture
+    def make_strategy(self) -> MakeStrategy:
+        return lambda space, budgets, seed: Random(space, budgets, seed=seed)
+
+
+class TestRegularizedEvolution(StrategyContract):
+    repeats = True
+
+    @pytest.fixture(params=[False, True], ids=["mutation", "crossover"])
+    def make_strategy(self, request) -> MakeStrategy:
+        return lambda space, budgets, seed: RegularizedEvolution(
+            space, budgets, population_size=12, sample_size=4, crossover=request.param, seed=seed
+        )
+
+
+class TestSPOS(StrategyContract):
+    @pytest.fixture
+    def make_strategy(self) -> MakeStrategy:
+        return lambda space, budgets, seed: SPOS(
+            space, budgets, population_size=10, num_top=3, num_crossover=4, num_mutation=4, seed=seed
+        )
+
+
+class TestCertified(StrategyContract):
+    @pytest.fixture
+    def make_strategy(self) -> MakeStrategy:
+        return lambda space, budgets, seed: Certified(
+            space, budgets, num_samples=20, num_held_out=8, num_candidates=3, max_rounds=3, seed=seed
+        )
