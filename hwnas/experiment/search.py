@@ -166,8 +166,11 @@ def search_each(
     with open_run(folder, identity) as store:
         phases = Phases(store, progress)
         connected = _device(device, requests, table, folder, always=needs_latency(options))
+        finished = _finished_table(requests)
 
         def latency_table() -> LatencyTable:
+            if finished is not None and table is None:
+                return finished
             if connected is None:
                 raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
             with phases("measure") as advance:
@@ -256,6 +259,12 @@ def _device(
         runtime.fingerprint.require_same(measured.fingerprint, what="The table of a budget on latency")
     path = table or (measured.path if measured is not None else None)
     return MeasuredDevice(runtime=runtime, table_path=folder / "table.sqlite" if path is None else Path(path))
+
+
+def _finished_table(requests: Sequence[Budget | BudgetRequest]) -> LatencyTable | None:
+    """The table on disk that a budget was made from: nothing is measured into it again."""
+    tables = [budget.table for budget in requests if isinstance(budget, Budget)]
+    return next((table for table in tables if table is not None and table.path is not None), None)
 
 
 def _train(

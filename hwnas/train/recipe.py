@@ -96,6 +96,21 @@ class Recipe:
             value = getattr(self, name)
             _require(name, value, f"one of {', '.join(words)}", value in words)
 
+    def of_steps(self, num_steps: int, *, num_examples: int) -> Recipe:
+        """The same training, so many steps long whatever the size of the data; papers often say steps.
+
+        Args:
+            num_steps: of `batch_size` examples each.
+            num_examples: of the part that is trained on; an incomplete batch at an epoch's end is left out.
+
+        Raises:
+            ConfigError: fewer than 1 step, or fewer examples than a batch.
+        """
+        _require("num_steps", num_steps, "at least 1", num_steps >= 1)
+        rule = f"at most the {num_examples} training images"
+        _require("batch_size", self.batch_size, rule, self.batch_size <= num_examples)
+        return dataclasses.replace(self, epochs=num_steps / (num_examples // self.batch_size))
+
     def to_json(self) -> Mapping[str, Any]:
         """The fields as a JSON object."""
         fields = dataclasses.asdict(self)

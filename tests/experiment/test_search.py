@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import hwnas
+import hwnas.device
 from hwnas.errors import BudgetError, DataError, FingerprintError, InfeasibleError, RunDirectoryError
 from hwnas.experiment import search
 from hwnas.nn import ModelSpace
@@ -160,3 +161,5 @@ def test_as_a_library_on_the_real_device(tmp_path):
     assert result.budgets[0].kept
     assert result.fingerprint.runtime == "onnxruntime"
     assert result.export(tmp_path / "net.onnx").is_file()
+    again = hwnas.device.read_table(tmp_path / "table.sqlite")
+    assert again == table  # finished before: the search has measured nothing into it

@@ -47,6 +47,15 @@ def test_as_json():
     assert Recipe(**text) == recipe
 
 
+def test_a_training_of_so_many_steps():
+    recipe = Recipe(batch_size=32).of_steps(10_000, num_examples=1000)
+    assert round(recipe.epochs * (1000 // 32)) == 10_000
+    with pytest.raises(ConfigError, match="`num_steps` must be at least 1; got 0"):
+        Recipe().of_steps(0, num_examples=1000)
+    with pytest.raises(ConfigError, match="`batch_size` must be at most the 100 training images; got 128"):
+        Recipe().of_steps(10, num_examples=100)
+
+
 def learning_rates(**options):
     recipe = Recipe(epochs=10, learning_rate=1.0, **options)
     optimizer = recipe.make_optimizer(nn.Linear(2, 2))
