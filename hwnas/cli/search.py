@@ -62,7 +62,8 @@ def print_results(results: Sequence[SearchResult]) -> None:
     from hwnas.report.formats import format_score
 
     for result in results:
-        print_budgets(result.budgets)
+        if result.budgets:
+            print_budgets(result.budgets)
         score = format_score(result.test_accuracy, result.test_standard_error, name=result.score_name)
         print_line(f"test {result.score_name} {score}")
         if result.certificate is not None:
