@@ -8,6 +8,7 @@
     search      how the k best are found and proven
     beam        ... under a Lagrangian bound
     program     ... as a mixed-integer linear program for HiGHS
+    uniform     drawing uniformly from what keeps the budgets, however rare
     infeasible  why no architecture keeps the budgets, and what could be achieved
 
 Nothing here looks inside a network, and nothing imports torch.
@@ -16,5 +17,6 @@ Nothing here looks inside a network, and nothing imports torch.
 from hwnas.solve.maximise import k_best, maximise
 from hwnas.solve.pareto import Front, pareto_front
 from hwnas.solve.solution import Certificate, Solution
+from hwnas.solve.uniform import UniformSampler
 
-__all__ = ["Certificate", "Front", "Solution", "k_best", "maximise", "pareto_front"]
+__all__ = ["Certificate", "Front", "Solution", "UniformSampler", "k_best", "maximise", "pareto_front"]

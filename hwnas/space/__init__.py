@@ -6,7 +6,8 @@
     architecture   an option for every active choice
     space          the ordered choices: size, sampling, enumeration, validation, codes
     encoding       rows of integers: checked, enumerated
-    counting       the dynamic program behind exact size and uniform sampling
+    layers         choices decided one after the other: what the past means for the future
+    counting       ... exact size and uniform sampling
     ordering       choices given in any order
     variation      mutation and crossover
     distribution   a probability for every option
@@ -17,8 +18,8 @@ Only the standard library and numpy; randomness is always an argument.
 from hwnas.space.architecture import Architecture
 from hwnas.space.choice import Choice, MappedChoice
 from hwnas.space.condition import Condition, Requirement, all_of, any_of
-from hwnas.space.counting import INACTIVE
 from hwnas.space.distribution import Distribution
+from hwnas.space.layers import INACTIVE
 from hwnas.space.option import Option
 from hwnas.space.space import Space
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwnas.errors import SpaceError
 from hwnas.space.architecture import Architecture
-from hwnas.space.counting import INACTIVE
+from hwnas.space.layers import INACTIVE
 from hwnas.space.space import Space
 
 __all__ = ["Distribution"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwnas.errors import ArchitectureError, SpaceError
-from hwnas.space.counting import INACTIVE
+from hwnas.space.layers import INACTIVE
 
 if TYPE_CHECKING:
     from hwnas.space.space import Space

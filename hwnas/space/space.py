@@ -14,7 +14,8 @@ from hwnas.errors import ArchitectureError, SpaceError
 from hwnas.space import encoding, ordering, variation
 from hwnas.space.architecture import Architecture
 from hwnas.space.choice import Choice
-from hwnas.space.counting import INACTIVE, CodedCondition, Counting
+from hwnas.space.counting import Counting
+from hwnas.space.layers import INACTIVE, CodedCondition
 from hwnas.space.option import Option, canonical_uid
 
 __all__ = ["Space"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnas.errors import SpaceError
-from hwnas.space.counting import INACTIVE
+from hwnas.space.layers import INACTIVE
 
 if TYPE_CHECKING:
     from hwnas.space.space import Space

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwnas.cost import Budget, CostTable, Term
-from hwnas.solve import maximise
+from hwnas.errors import BudgetError
+from hwnas.solve import UniformSampler, maximise
 from hwnas.space import Architecture, Space
 
-__all__ = ["relative_costs", "repair", "require_feasible", "sample_feasible"]
+__all__ = ["FeasibleDraws", "relative_costs", "repair", "require_feasible", "sample_feasible"]
 
-_BATCH_SIZE = 4096
-_MAX_DRAWS = 16 * _BATCH_SIZE
+_BLOCK_SIZE = 64
 
 
 def relative_costs(codes: NDArray[np.integer], budgets: Sequence[Budget]) -> NDArray[np.float64]:
@@ -65,21 +67,51 @@ def repair(space: Space, architecture: Architecture, budgets: Sequence[Budget]) 
 
 
 def sample_feasible(space: Space, budgets: Sequence[Budget], num: int, rng: np.random.Generator) -> list[Architecture]:
-    """`num` random architectures that keep every budget.
+    """`num` random architectures that keep every budget, each equally likely (`hwnas.solve.uniform`).
 
-    Uniform over the feasible ones by rejection, as long as some 65,000 draws suffice. Where feasible
-    architectures are rarer than that, the remaining ones are uniform draws repaired by the exact
-    solver: feasible and diverse, but no longer uniform. Never loops for ever.
+    Where several budgets together leave so few that they cannot be drawn, the remaining ones are uniform draws from
+    the whole space, repaired by the exact solver: feasible and diverse, but not uniform, as a warning says.
 
     Raises:
         InfeasibleError: no architecture keeps the budgets.
     """
-    found: list[Architecture] = []
-    for _ in range(_MAX_DRAWS // _BATCH_SIZE):
-        codes = space.sample_codes(_BATCH_SIZE, rng)
-        accepted = codes[relative_costs(codes, budgets) <= 1.0][: num - len(found)]
-        found += space.decode(accepted)
-        if len(found) == num:
-            return found
-    require_feasible(space, budgets)
-    return found + [repair(space, space.sample(rng), budgets) for _ in range(num - len(found))]
+    try:
+        return space.decode(_sampler(space, tuple(budgets)).sample_codes(num, rng))
+    except BudgetError as error:
+        warnings.warn(f"{error} What is drawn is repaired, and so no longer uniform.", stacklevel=2)
+    return [repair(space, space.sample(rng), budgets) for _ in range(num)]
+
+
+class FeasibleDraws:
+    """An endless sequence of random architectures that keep every budget; the n-th is a function of (seed, n).
+
+    They are drawn in blocks, which is many times as fast as one by one.
+
+    Args:
+        space: what may vary.
+        budgets: hard limits.
+        seed: of all draws.
+    """
+
+    def __init__(self, space: Space, budgets: Sequence[Budget], seed: int) -> None:
+        self._space = space
+        self._budgets = tuple(budgets)
+        self._seed = seed
+        self._block: tuple[int, list[Architecture]] = (-1, [])
+
+    def __getitem__(self, n: int) -> Architecture:
+        """The n-th draw.
+
+        Raises:
+            InfeasibleError: no architecture keeps the budgets.
+        """
+        number, place = divmod(n, _BLOCK_SIZE)
+        if self._block[0] != number:
+            rng = np.random.default_rng([self._seed, number])
+            self._block = (number, sample_feasible(self._space, self._budgets, _BLOCK_SIZE, rng))
+        return self._block[1][place]
+
+
+@functools.lru_cache(maxsize=16)
+def _sampler(space: Space, budgets: tuple[Budget, ...]) -> UniformSampler:
+    return UniformSampler(space, budgets)

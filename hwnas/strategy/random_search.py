@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from hwnas.cost import Budget
 from hwnas.space import Space
-from hwnas.strategy.feasible import sample_feasible
+from hwnas.strategy.feasible import FeasibleDraws
 from hwnas.strategy.history import History
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
 
@@ -16,7 +14,7 @@ __all__ = ["Random"]
 
 
 class Random:
-    """Proposes feasible architectures uniformly at random, each once; derives the best it was told.
+    """Proposes independent uniform draws from the feasible architectures; derives the best it was told.
 
     Args:
         space: what may vary.
@@ -28,9 +26,7 @@ class Random:
     """
 
     def __init__(self, space: Space, budgets: Sequence[Budget] = (), *, seed: int = 0) -> None:
-        self._space = space
-        self._budgets = tuple(budgets)
-        self._seed = seed
+        self._draws = FeasibleDraws(space, budgets, seed)
         self._num_asked = 0
         self._history = History(space)
 
@@ -38,9 +34,7 @@ class Random:
         """`num` random feasible architectures."""
         proposals = []
         for _ in range(num):
-            rng = np.random.default_rng([self._seed, self._num_asked])
-            architecture = sample_feasible(self._space, self._budgets, 1, rng)[0]
-            proposals.append(Proposal(architecture=architecture))
+            proposals.append(Proposal(architecture=self._draws[self._num_asked]))
             self._num_asked += 1
         return proposals
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from hwnas.cost import Budget
+from hwnas.cost import Budget, CostTable, Term
 from hwnas.errors import InfeasibleError
-from hwnas.strategy.feasible import relative_costs, repair, sample_feasible
+from hwnas.space import Choice, Space
+from hwnas.strategy.feasible import FeasibleDraws, relative_costs, repair, sample_feasible
 from tests.strategy.planted import budget_at, planted_space, random_table
 
 SPACE = planted_space(2)
@@ -21,13 +22,34 @@ def test_rejection_is_uniform_over_the_feasible_ones():
     assert abs(chi2 - num_feasible) < 5 * np.sqrt(2 * num_feasible)
 
 
-def test_rare_feasible_architectures_are_found_by_repair():
+def test_rare_feasible_architectures_are_found():
     space = planted_space(6)
     latency = random_table(space, 2, positive=True)
     budget = Budget("latency", latency.minimum().value + 0.5, "ms", latency)
     drawn = sample_feasible(space, [budget], 5, np.random.default_rng(0))
     assert len(drawn) == 5
     assert all(budget.holds(a) for a in drawn)
+
+
+def test_what_cannot_be_drawn_is_repaired_with_a_warning():
+    # Two budgets that one architecture in 2^26 keeps together.
+    space = Space([Choice(f"c{n:02d}", (0, 1)) for n in range(26)])
+    weights = 2.0 ** np.arange(26)
+    up = CostTable(space, 0.0, [Term((n,), np.array([0.0, w, 0.0])) for n, w in zip(space.names, weights, strict=True)])
+    middle = float(weights.sum() // 2)
+    budgets = [Budget("up", middle, "", up), Budget("down", -middle, "", -up)]
+    with pytest.warns(UserWarning, match="too rare to be drawn.*repaired, and so no longer uniform"):
+        (found,) = sample_feasible(space, budgets, 1, np.random.default_rng(0))
+    assert up.value(found) == middle
+
+
+def test_draws_are_a_function_of_seed_and_place():
+    budget = budget_at(SPACE, LATENCY, 0.3)
+    forward, other = FeasibleDraws(SPACE, [budget], 1), FeasibleDraws(SPACE, [budget], 1)
+    drawn = [forward[n] for n in range(130)]
+    assert [other[n] for n in reversed(range(130))] == drawn[::-1]
+    assert all(budget.holds(a) for a in drawn)
+    assert drawn[:5] != [FeasibleDraws(SPACE, [budget], 2)[n] for n in range(5)]
 
 
 def test_repair_changes_as_few_choices_as_possible():
