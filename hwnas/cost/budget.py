@@ -37,7 +37,7 @@ class Budget:
     limit: float
     unit: str
     cost: CostTable | MaxTable
-    table: LatencyTable | None = None
+    table: LatencyTable | None = dataclasses.field(default=None, hash=False)  # its mappings have no hash
 
     def __post_init__(self) -> None:
         """Check the limit and the units.

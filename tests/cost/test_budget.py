@@ -1,9 +1,10 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hwnas.cost import STANDARD_UNITS, Budget, BudgetRequest, CostTable, MaxTable, parse_budget
+from hwnas.cost import STANDARD_UNITS, Budget, BudgetRequest, CostTable, LatencyTable, MaxTable, parse_budget
 from hwnas.errors import ArchitectureError, BudgetError
 from hwnas.space import Choice, Space
+from tests.fingerprints import FINGERPRINT
 
 SPACE = Space([Choice("kernel", (3, 5, 7))])
 LATENCY = CostTable.from_options(SPACE, {"kernel": {3: 1.0, 5: 2.0, 7: 3.0}}, unit="ms")
@@ -14,6 +15,20 @@ def test_holds_up_to_and_at_the_limit():
     assert [budget.holds({"kernel": kernel}) for kernel in (3, 5, 7)] == [True, True, False]
     assert Budget("latency", 2.0, "ms", MaxTable([LATENCY])).holds({"kernel": 5})
     assert str(budget) == "latency <= 2 ms"
+
+
+def test_a_budget_from_measurements_is_a_key():
+    table = LatencyTable(
+        milliseconds={"block": 1.0},
+        standard_errors_ms={"block": 0.0},
+        fingerprint=FINGERPRINT,
+        baseline_ms=1.0,
+        reference="reference-v1",
+        noise_floor=0.02,
+    )
+    measured = Budget("latency", 2.0, "ms", LATENCY, table)
+    assert {measured: "first", Budget("latency", 2.0, "ms", LATENCY, table): "same"} == {measured: "same"}
+    assert measured != Budget("latency", 2.0, "ms", LATENCY)
 
 
 def test_holds_validates():
