@@ -28,9 +28,19 @@ def read_image(path: str | Path) -> Image.Image:
 
 
 def listing_sha256(paths: Iterable[str | Path], folder: Path) -> str:
-    """SHA-256 over the relative paths and the sizes in bytes of all files (reading them all would take too long)."""
-    lines = (f"{Path(path).relative_to(folder)} {Path(path).stat().st_size}\n" for path in paths)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    """SHA-256 over the relative paths and the sizes in bytes of all files (reading them all would take too long).
+
+    Raises:
+        DataError: a file that is not there, such as a link to nowhere.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            size_bytes = Path(path).stat().st_size
+        except OSError as error:
+            raise DataError(f"The file {path} is not there ({error.strerror}). Put it there, or remove it.") from error
+        digest.update(f"{Path(path).relative_to(folder)} {size_bytes}\n".encode())
+    return digest.hexdigest()
 
 
 def require_reading(*, image_size: int, num_workers: int) -> None:

@@ -79,7 +79,7 @@ def image_folder(
         train_size=train_size,
         search_size=search_size,
         augmented=augmented if augment else None,
-        content=preprocessing
+        content=f"{preprocessing} {image_size}"
         + "".join(listing_sha256((path for path, _ in part.samples), Path(folder)) for part in (train, test)),
         num_workers=num_workers,
     )

@@ -51,11 +51,16 @@ def load_data(
         preprocessing: of an image folder, "imagenet" or "spos".
 
     Raises:
-        ConfigError: for an unknown name, a missing folder, or a preprocessing that the data set does not have.
+        ConfigError: for an unknown name, no `folder`, or a preprocessing or size that the data set does not take.
         DataError: for missing or damaged files, or sizes that the data cannot give.
     """
     if preprocessing != "imagenet" and name != "image-folder":
         raise ConfigError(f"`preprocessing` is for the data set 'image-folder'; got {preprocessing!r} for {name!r}.")
+    if image_size is not None and name not in ("image-folder", "landmark-list"):
+        raise ConfigError(
+            f"`image_size` is for the data sets 'image-folder' and 'landmark-list'; got {image_size} for {name!r}, whose "
+            "images have the size they are published in."
+        )
     if name == "digits":
         return digits(seed=seed, train_size=train_size, search_size=search_size, augment=augment)
     if name == "fashion-mnist":

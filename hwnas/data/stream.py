@@ -60,23 +60,23 @@ def stream(part: Part, requests: Iterable[Request]) -> Iterator[Batch]:
     return (_raised(batch) for batch in loader)
 
 
-def _raised(batch: Batch | DataError) -> Batch:
-    if isinstance(batch, DataError):
-        raise batch
+def _raised(batch: Batch | str) -> Batch:
+    if isinstance(batch, str):
+        raise DataError(batch)
     return batch
 
 
 class _ByRequest(Dataset[Any]):
     """A part whose items are batches, as DataLoader without automatic batching wants it.
 
-    Where data cannot be read the item is the error: raised in a worker, its message would become a whole traceback.
+    Where data cannot be read the item is what the error says: raised in a worker, it would become a whole traceback.
     """
 
     def __init__(self, part: Part) -> None:
         self._part = part
 
-    def __getitem__(self, request: Request) -> Batch | DataError:
+    def __getitem__(self, request: Request) -> Batch | str:
         try:
             return self._part.batch(request.indices, seed=request.seed)
         except DataError as error:
-            return error
+            return str(error)

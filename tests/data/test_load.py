@@ -1,4 +1,4 @@
-"""The data sets with names: digits and Fashion-MNIST as published, image folders made here."""
+"""The data sets with names: digits and Fashion-MNIST as published, the others as generated."""
 
 import gzip
 import struct
@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from hwnas.data import load_data
 from hwnas.errors import ConfigError, DataError
+from hwnas.testing.layouts import write_cifar10, write_image_folder, write_landmark_list
 
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 
@@ -69,72 +69,34 @@ def test_fashion_mnist_with_too_few_labels(tmp_path):
         load_data("fashion-mnist", seed=0, folder=tmp_path)
 
 
-def write_images(folder, classes=("cat", "dog"), num=6):
-    rng = np.random.default_rng(1)
-    for part in ("train", "val"):
-        for name in classes:
-            where = folder / part / name
-            where.mkdir(parents=True)
-            for i in range(num):
-                pixels = rng.integers(0, 256, (20 + i, 30, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(where / f"{i}.png")
+@pytest.mark.parametrize("name", ["cifar10", "image-folder", "landmark-list"])
+def test_a_folder_must_be_given(name):
+    with pytest.raises(ConfigError, match=f"`folder` must be given for the data set '{name}'"):
+        load_data(name, seed=0)
 
 
-def load_folder(folder, **options):
-    return load_data("image-folder", seed=0, folder=folder, image_size=16, search_size=4, **options)
+def test_what_is_for_image_folders_alone():
+    with pytest.raises(
+        ConfigError, match="`preprocessing` is for the data set 'image-folder'; got 'spos' for 'digits'"
+    ):
+        load_data("digits", seed=0, preprocessing="spos")
+    with pytest.raises(ConfigError, match=r"`image_size` is for .* got 32 for 'cifar10', whose images have the size"):
+        load_data("cifar10", seed=0, folder="any", image_size=32)
 
 
-def test_image_folder(tmp_path):
-    write_images(tmp_path)
-    splits = load_folder(tmp_path)
-    assert [len(part) for part in splits.parts.values()] == [8, 4, 12]
-    splits.check_inputs((torch.zeros(1, 3, 16, 16),))
-    clean = splits.train.batch(np.arange(4)).inputs[0]
-    assert not torch.equal(clean, splits.train.batch(np.arange(4), seed=(0, 1)).inputs[0])
-    assert torch.equal(clean, load_folder(tmp_path).train.batch(np.arange(4)).inputs[0])
-    before = splits.hashes
-    Image.fromarray(np.zeros((9, 9, 3), dtype=np.uint8)).save(tmp_path / "train" / "cat" / "0.png")
-    assert load_folder(tmp_path).hashes != before
-
-
-def test_image_folder_with_a_damaged_image(tmp_path):
-    write_images(tmp_path)
-    for path in (tmp_path / "train" / "cat").iterdir():
-        path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(DataError, match=r"The image .*cat.\d\.png cannot be read .* Replace the file or remove it"):
-        load_folder(tmp_path).train.batch(np.arange(8))
-
-
-def test_image_folder_with_an_empty_class(tmp_path):
-    write_images(tmp_path)
-    (tmp_path / "train" / "emu").mkdir()
-    with pytest.raises(DataError, match=r"emu.*Every class needs at least one image"):
-        load_folder(tmp_path)
-
-
-def test_image_folder_without_classes(tmp_path):
-    for part in ("train", "val"):
-        (tmp_path / part).mkdir()
-    with pytest.raises(DataError, match="Every class needs at least one image"):
-        load_folder(tmp_path)
-
-
-def test_image_folder_with_different_classes(tmp_path):
-    write_images(tmp_path)
-    (tmp_path / "val" / "dog").rename(tmp_path / "val" / "gnu")
-    with pytest.raises(DataError, match="same classes; only one of them has dog, gnu"):
-        load_folder(tmp_path)
-
-
-def test_image_folder_without_val(tmp_path):
-    (tmp_path / "train").mkdir()
-    with pytest.raises(DataError, match="val is not a folder"):
-        load_folder(tmp_path)
-
-
-def test_image_folder_needs_a_folder():
-    with pytest.raises(ConfigError, match="`folder` must be given"):
-        load_data("image-folder", seed=0)
+def test_the_layouts_by_name(tmp_path):
+    write_cifar10(tmp_path, num_train=40, num_test=20)
+    write_image_folder(tmp_path, num_classes=2, train_per_class=5, val_per_class=1, image_size=16)
+    write_landmark_list(tmp_path, num_train=10, num_test=3, image_size=16)
+    splits = load_data("cifar10", seed=0, folder=tmp_path, search_size=10)
+    assert [len(part) for part in splits.parts.values()] == [30, 10, 20]
+    splits = load_data("image-folder", seed=0, folder=tmp_path, train_size=6, image_size=8, preprocessing="spos")
+    assert [len(part) for part in splits.parts.values()] == [6, 2, 2]
+    splits.check_inputs((torch.zeros(1, 3, 8, 8),))
+    splits = load_data("landmark-list", seed=0, folder=tmp_path, num_workers=1)
+    assert [len(part) for part in splits.parts.values()] == [8, 2, 3]
+    splits.check_inputs((torch.zeros(1, 3, 112, 112),))
+    assert splits.train.num_workers == 1
 
 
 def test_unknown_name():
