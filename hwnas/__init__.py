@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         replace_input_choice as replace_input_choice,
         replace_layer_choice as replace_layer_choice,
     )
-    from hwnas.nn.families import family as family
+    from hwnas.nn.families import family as family, published_network as published_network
     from hwnas.profiler import (
         FlopsProfiler as FlopsProfiler,
         LatencyProfiler as LatencyProfiler,
@@ -84,6 +84,8 @@ if TYPE_CHECKING:
         Recipe as Recipe,
         SupernetEvaluator as SupernetEvaluator,
         fine_tune as fine_tune,
+        load_weights as load_weights,
+        read_weights as read_weights,
         train_supernet as train_supernet,
     )
 
@@ -102,7 +104,7 @@ _NAMES_OF = {
         "ElasticConv1d ElasticConv2d ElasticConv3d ElasticInvertedResidual ElasticLayerNorm ElasticLinear "
         "InputChoice LayerChoice ModelSpace Node Paths Repeat replace_input_choice replace_layer_choice"
     ),
-    "hwnas.nn.families": "family",
+    "hwnas.nn.families": "family published_network",
     "hwnas.profiler": "FlopsProfiler LatencyProfiler NumParamsProfiler PeakMemoryProfiler SizeProfiler",
     "hwnas.solve": "Certificate maximise pareto_front",
     "hwnas.space": "Architecture Choice Distribution MappedChoice Option Requirement Space",
@@ -111,7 +113,7 @@ _NAMES_OF = {
         "Certified DARTS ENAS ExpectationProfilerPenalty FBNet HardCoReNAS ProxylessNAS Random RangeProfilerFilter "
         "RegularizedEvolution SPOS SampleProfilerPenalty"
     ),
-    "hwnas.train": "FinalRecipe Recipe SupernetEvaluator fine_tune train_supernet",
+    "hwnas.train": "FinalRecipe Recipe SupernetEvaluator fine_tune load_weights read_weights train_supernet",
 }
 _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 

@@ -30,14 +30,14 @@ def read_architecture(space: ModelSpace, argument: str) -> Architecture:
             another space, which the message names.
         SpaceError: an architecture string for a space that has none.
     """
-    from hwnas.nn.families import PUBLISHED_NETWORKS, from_string
+    from hwnas.nn.families import find_published, from_string
     from hwnas.space import Architecture
 
     if argument.lstrip().startswith(("[", "|")):
         return from_string(space, argument)
-    for family, networks in PUBLISHED_NETWORKS.items():
-        if argument in networks:
-            return _published(space, family, argument, networks[argument])
+    published = find_published(argument)
+    if published is not None:
+        return _published(space, argument, *published)
     try:
         content = json.loads(Path(argument).read_text(encoding="utf-8"))
     except OSError as error:
@@ -53,7 +53,7 @@ def read_architecture(space: ModelSpace, argument: str) -> Architecture:
     return space.space.validate(Architecture.from_json(content))
 
 
-def _published(space: ModelSpace, family: str, name: str, network: PublishedNetwork) -> Architecture:
+def _published(space: ModelSpace, name: str, family: str, network: PublishedNetwork) -> Architecture:
     """The published network, if the space makes the very network of that name: choices alone do not say the widths."""
     from hwnas.space import Architecture
 
@@ -68,12 +68,7 @@ def _published(space: ModelSpace, family: str, name: str, network: PublishedNetw
     if wanted == found:
         return architecture
     options = ", ".join(f"{option}={value!r}" for option, value in network.options.items())
-    remedy = (
-        f"Give a file.py:space with `space = PUBLISHED_NETWORKS[{family!r}][{name!r}].space`, from hwnas.nn.families."
-        if options
-        else f"Give the space {family}."
-    )
     raise ArchitectureError(
         f"{name!r} is a network of the space {family}{f' with {options}' if options else ''}, which this is not. "
-        f"{remedy}"
+        f"Give {name} as the space."
     )

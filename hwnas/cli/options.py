@@ -10,7 +10,8 @@ import typer
 __all__ = ["BatchSize", "Config", "Device", "Json", "SpaceName", "Threads"]
 
 SpaceName = Annotated[
-    str, typer.Argument(metavar="SPACE", help="A family (see `hwnas spaces`), or file.py:factory for your own.")
+    str,
+    typer.Argument(metavar="SPACE", help="A family or a published network (see `hwnas spaces`), or file.py:factory."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Device = Annotated[str, typer.Option(help="The runtime and the device, as in onnxruntime:cpu.")]

@@ -29,13 +29,15 @@ def command(
     """Count MACs, parameters and peak memory of activations: the least and the most in the space, or of one network.
 
     MACs and parameters are exact for every network. Peak memory, at the batch size of the example input, is exact for
-    sequential and residual networks and an upper bound elsewhere.
+    sequential and residual networks and an upper bound elsewhere. SPACE may be a published network's name alone.
     """
     from hwnas.cost import format_quantity
-    from hwnas.nn.families import load_space
+    from hwnas.nn.families import find_published, load_space
     from hwnas.profiler import CostProfiler, FlopsProfiler, NumParamsProfiler, PeakMemoryProfiler
 
     model_space = load_space(space)
+    if arch is None and find_published(space) is not None:
+        arch = space
     architecture = None if arch is None else read_architecture(model_space, arch)
     profilers: dict[str, CostProfiler] = {
         "macs": FlopsProfiler(model_space),

@@ -9,6 +9,8 @@ supernet.py     training a supernet, loading its weights, keeping given ones
 fine_tune.py    training one network
 final.py        ... to its final form, with what papers add
 checkpoint.py   the files that training goes on from
+foreign_weights.py     reading weights that others trained, and laying them into a module
+resemblance.py  which known network weights are of
 batch_norm.py   statistics of one subnet
 evaluator.py    the score of an architecture
 trial_evaluator.py     what evaluates a trial of an experiment
@@ -24,6 +26,7 @@ from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_chec
 from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, evaluate_accuracy
 from hwnas.train.final import FinalRecipe, train_finally
 from hwnas.train.fine_tune import fine_tune
+from hwnas.train.foreign_weights import load_weights, read_weights
 from hwnas.train.function_evaluator import FunctionEvaluator
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, StepContext, TrainingResult, train
@@ -55,7 +58,9 @@ __all__ = [
     "fine_tune",
     "latest_checkpoint",
     "load_supernet",
+    "load_weights",
     "read_checkpoint",
+    "read_weights",
     "reestimate_batch_norm",
     "save_supernet",
     "train",

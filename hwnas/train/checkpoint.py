@@ -33,7 +33,8 @@ __all__ = [
     "write_checkpoint",
 ]
 
-_FORMAT = "hwnas checkpoint 1"
+FORMAT = "hwnas checkpoint 1"
+"""What the headers of our checkpoints say."""
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
 _NUM_KEPT = 2
 _BESIDE = "beside."
@@ -177,7 +178,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> Path:
     del header["tensors"]
     header["run"] = dataclasses.asdict(checkpoint.run)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    data = save(tensors, metadata={"format": _FORMAT, "checkpoint": json.dumps(header, sort_keys=True)})
+    data = save(tensors, metadata={"format": FORMAT, "checkpoint": json.dumps(header, sort_keys=True)})
     path = directory / f"step-{checkpoint.step:09d}.safetensors"
     aside = directory / "checkpoint.tmp"
     try:
@@ -214,10 +215,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is missing, truncated or not a checkpoint ({error}). Remove it to go on from the one before."
         ) from error
-    if metadata.get("format") != _FORMAT:
+    if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} is not a checkpoint of this version of hwnas: its format is {metadata.get('format')!r}, not "
-            f"{_FORMAT!r}. Choose another directory."
+            f"{FORMAT!r}. Choose another directory."
         )
     try:
         header = json.loads(metadata["checkpoint"])

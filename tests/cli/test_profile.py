@@ -59,19 +59,18 @@ def test_what_a_model_prints_is_not_on_stdout_beside_json(
     assert "running" in err
 
 
-def test_published_networks_by_name(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_published_networks_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     """Counts of timm's own networks, as in tests/nn/families/test_proxylessnas.py."""
     code, out, _ = run(capsys, "proxylessnas", "--arch", "proxyless-mobile", "--json")
     content = json.loads(out)
     assert (code, content["macs"], content["params"]) == (0, 320_427_584, 4_080_512)
     code, out, err = run(capsys, "proxylessnas", "--arch", "proxyless-gpu")  # the same choices, other widths
     assert (code, out) == (2, "")
-    remedy = "space = PUBLISHED_NETWORKS['proxylessnas']['proxyless-gpu'].space"
-    assert remedy in err
-    (tmp_path / "mine.py").write_text(f"from hwnas.nn.families import PUBLISHED_NETWORKS\n{remedy}\n")
-    code, out, _ = run(capsys, f"{tmp_path / 'mine.py'}:space", "--arch", "proxyless-gpu", "--json")
-    content = json.loads(out)
-    assert (code, content["macs"], content["params"]) == (0, 465_260_160, 7_119_848)
+    assert "Give proxyless-gpu as the space." in err
+    for arguments in (("proxyless-gpu",), ("proxyless-gpu", "--arch", "proxyless-gpu")):
+        code, out, _ = run(capsys, *arguments, "--json")
+        content = json.loads(out)
+        assert (code, content["macs"], content["params"]) == (0, 465_260_160, 7_119_848)
 
 
 def test_in_words(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,11 +90,11 @@ def test_in_words(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) ->
         (("mobilenet_v3_8", "--arch", "none.json"), "none.json' cannot be read"),
         (
             ("proxylessnas_8", "--arch", "proxyless-mobile"),
-            "is a network of the space proxylessnas, which this is not. Give the space proxylessnas.",
+            "is a network of the space proxylessnas, which this is not. Give proxyless-mobile as the space.",
         ),
         (
             ("darts_8", "--arch", "darts-v2"),
-            "of the space darts with channels=36, num_cells=20, affine=True, which this is not. Give a file.py:space",
+            "of the space darts with channels=36, num_cells=20, affine=True, which this is not. Give darts-v2 as the",
         ),
     ],
 )

@@ -21,7 +21,13 @@ def test_the_published_networks_stand_beside_the_spaces(capsys: pytest.CaptureFi
     assert networks["proxyless-mobile"] == {"name": "proxyless-mobile", "space": "proxylessnas", "options": {}}
     # 36 channels in 20 cells: the paper's evaluation on CIFAR-10, arXiv:1806.09055, section 3.2.
     assert networks["darts-v2"]["options"] == {"channels": 36, "num_cells": 20, "affine": True}
-    assert {network["space"] for network in networks.values()} == {"darts", "fbnet22", "proxylessnas", "shufflenet_v2"}
+    assert {network["space"] for network in networks.values()} == {
+        "darts",
+        "fbnet22",
+        "mobilenet_v3",
+        "proxylessnas",
+        "shufflenet_v2",
+    }
 
 
 def test_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

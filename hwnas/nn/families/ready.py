@@ -13,15 +13,16 @@ from hwnas.nn.families.darts_genotype import DARTS_NETWORKS
 from hwnas.nn.families.enas_macro import enas_macro
 from hwnas.nn.families.enas_micro import enas_micro
 from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
+from hwnas.nn.families.hardcorenas import HARDCORENAS_NETWORKS
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
 from hwnas.nn.families.nasbench201 import nasbench201
 from hwnas.nn.families.pfld import pfld
 from hwnas.nn.families.proxylessnas import PROXYLESSNAS_NETWORKS, proxylessnas
 from hwnas.nn.families.published import PublishedNetwork
-from hwnas.nn.families.shufflenet_v2 import SHUFFLENET_V2_NETWORKS, shufflenet_v2
+from hwnas.nn.families.shufflenet_v2 import SHUFFLENET_V2_NETWORKS, shufflenet_v2, spos_weight_name
 from hwnas.nn.model_space import ModelSpace
 
-__all__ = ["FAMILIES", "PUBLISHED_NETWORKS", "Family"]
+__all__ = ["FAMILIES", "PUBLISHED_NAMES", "PUBLISHED_NETWORKS", "Family"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,8 +250,12 @@ PUBLISHED_NETWORKS: Mapping[str, Mapping[str, PublishedNetwork]] = MappingProxyT
     {
         "darts": DARTS_NETWORKS,
         "fbnet22": FBNET_NETWORKS,
+        "mobilenet_v3": HARDCORENAS_NETWORKS,
         "proxylessnas": PROXYLESSNAS_NETWORKS,
         "shufflenet_v2": SHUFFLENET_V2_NETWORKS,
     }
 )
 """The published networks: by family, and by name."""
+
+PUBLISHED_NAMES: Mapping[str, Callable[[str], str | None]] = MappingProxyType({"shufflenet_v2": spos_weight_name})
+"""Of supernets whose weights are published under other names, by family: what each weight is called here."""

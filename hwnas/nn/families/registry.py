@@ -1,4 +1,4 @@
-"""Spaces by name: the ready families, and a user's own factory in a Python file."""
+"""Spaces and networks by name: ready families, published networks, and a user's own factory in a Python file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +15,11 @@ from types import ModuleType
 from torch import nn
 
 from hwnas.errors import HwnasError, SpaceError
-from hwnas.nn.families.ready import FAMILIES
+from hwnas.nn.families.published import PublishedNetwork
+from hwnas.nn.families.ready import FAMILIES, PUBLISHED_NETWORKS
 from hwnas.nn.model_space import ModelSpace
 
-__all__ = ["family", "load_space"]
+__all__ = ["family", "find_published", "load_space", "published_network"]
 
 
 def family(name: str, **options: object) -> ModelSpace:
@@ -35,27 +36,42 @@ def family(name: str, **options: object) -> ModelSpace:
         raise SpaceError(
             f"unknown space {name!r}; known: {', '.join(FAMILIES)}, or 'file.py:factory' for a space of your own"
         )
-    defaults = FAMILIES[name].options
-    unknown = [option for option in options if option not in defaults]
-    if unknown:
-        raise SpaceError(
-            f"unknown option {', '.join(map(repr, unknown))} of space {name!r}; known: {', '.join(defaults)}"
-        )
-    for option, value in options.items():
-        if not _is_like(value, defaults[option]):
-            raise SpaceError(
-                f"option {option!r} of space {name!r} must be of the kind of its default, {defaults[option]!r}; "
-                f"got {value!r}"
-            )
+    _check_options(name, options)
     return FAMILIES[name].factory(**options)
+
+
+def published_network(name: str, **options: object) -> nn.Module:
+    """Make a network that a paper published, with fresh weights.
+
+    Args:
+        name: `proxyless-mobile`, `spos`, `hardcorenas-a`, `darts-v2`, ...: `hwnas spaces` lists them.
+        options: of the network's family, in the place of the published ones: `num_classes`, `resolution`, ...
+
+    Raises:
+        SpaceError: an unknown name or option (the message lists the known ones), or a wrong value.
+        ArchitectureError: an option that makes another space, without the network in it.
+    """
+    found = find_published(name)
+    if found is None:
+        known = ", ".join(name for networks in PUBLISHED_NETWORKS.values() for name in networks)
+        raise SpaceError(f"unknown published network {name!r}; known: {known}")
+    space, network = found
+    _check_options(space, options)
+    return network.build(**options)
+
+
+def find_published(name: str) -> tuple[str, PublishedNetwork] | None:
+    """The family of a published network and the network; None where no published network has the name."""
+    return next(((space, networks[name]) for space, networks in PUBLISHED_NETWORKS.items() if name in networks), None)
 
 
 def load_space(reference: str, **options: object) -> ModelSpace:
     """Make the space that a command line or a configuration names.
 
     Args:
-        reference: the name of a family, or `file.py:factory`. The factory returns a `ModelSpace`, or a module and its
-            example inputs. The file is executed, with its own folder importable meanwhile.
+        reference: the name of a family; that of a published network, for the space of its widths; or
+            `file.py:factory`. The factory returns a `ModelSpace`, or a module and its example inputs. The file is
+            executed, with its own folder importable meanwhile.
         options: arguments of the family or the factory.
 
     Raises:
@@ -64,7 +80,11 @@ def load_space(reference: str, **options: object) -> ModelSpace:
     """
     path, separator, factory_name = reference.rpartition(":")
     if not separator and not reference.endswith(".py"):
-        return family(reference, **options)
+        published = find_published(reference)
+        if published is None:
+            return family(reference, **options)
+        _check_options(published[0], options)
+        return published[1].space(**options)
     if not path or not factory_name:
         raise SpaceError(f"a space in a file is written 'file.py:factory'; got {reference!r}")
     factory = getattr(_execute(Path(path)), factory_name, None)
@@ -84,6 +104,22 @@ def load_space(reference: str, **options: object) -> ModelSpace:
         f"{reference}: the factory must return a ModelSpace, or a module and its example inputs; "
         f"got {type(made).__name__}"
     )
+
+
+def _check_options(name: str, options: Mapping[str, object]) -> None:
+    """Refuse options that a family does not have, or of another kind than it has."""
+    defaults = FAMILIES[name].options
+    unknown = [option for option in options if option not in defaults]
+    if unknown:
+        raise SpaceError(
+            f"unknown option {', '.join(map(repr, unknown))} of space {name!r}; known: {', '.join(defaults)}"
+        )
+    for option, value in options.items():
+        if not _is_like(value, defaults[option]):
+            raise SpaceError(
+                f"option {option!r} of space {name!r} must be of the kind of its default, {defaults[option]!r}; "
+                f"got {value!r}"
+            )
 
 
 @contextmanager

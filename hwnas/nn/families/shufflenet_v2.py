@@ -27,6 +27,7 @@ make the space with `affine=True` for that.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -45,9 +46,11 @@ from hwnas.nn.layer_choice import LayerChoice
 from hwnas.nn.model_space import ModelSpace
 from hwnas.space import Choice, Option
 
-__all__ = ["SHUFFLENET_V2_NETWORKS", "shufflenet_v2"]
+__all__ = ["SHUFFLENET_V2_NETWORKS", "shufflenet_v2", "spos_weight_name"]
 
 _XCEPTION = "xception"
+_PUBLISHED_OPTIONS = ("k3", "k5", "k7", _XCEPTION)
+_PUBLISHED_BLOCK = re.compile(r"^(features\.\d+\.)([0-3])(?=\.)")
 
 
 class _ShuffleBlock(nn.Module):
@@ -149,6 +152,16 @@ def shufflenet_v2(
         )
     )
     return ModelSpace(network, torch.zeros(1, in_channels, resolution, resolution))
+
+
+def spos_weight_name(name: str) -> str:
+    """What a weight of the authors' supernet is called here; its file is `checkpoint-150000.pth.tar`.
+
+    In their code a block is a list of the four candidates, in the order of ours: `features.0.3.branch_main.0.weight` is
+    `features.0.xception.branch_main.0.weight`. All other names are the same, those of their found network as well.
+    Source: https://github.com/megvii-model/SinglePathOneShot, src/Supernet/network.py.
+    """
+    return _PUBLISHED_BLOCK.sub(lambda match: f"{match[1]}{_PUBLISHED_OPTIONS[int(match[2])]}", name)
 
 
 def _block(option: Option, num_in: int, num_out: int, inner: Elastic[int], *, affine: bool) -> _ShuffleBlock:

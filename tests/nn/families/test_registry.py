@@ -8,7 +8,7 @@ import torch
 
 from hwnas.errors import SpaceError
 from hwnas.nn import ModelSpace
-from hwnas.nn.families import FAMILIES, family, load_space
+from hwnas.nn.families import FAMILIES, family, load_space, published_network
 
 OWN = """
 from dataclasses import dataclass
@@ -128,3 +128,43 @@ def test_a_wrong_reference_is_explained(own: Path, reference: str, message: str)
 def test_an_option_that_the_factory_lacks_is_an_error(own: Path) -> None:
     with pytest.raises(SpaceError, match=r"the factory cannot be called with {'height': 2}: got an unexpected keyword"):
         load_space(f"{own}:space", height=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        # Those of timm's networks, see published.py and test_proxylessnas.py; test_darts.py; test_shufflenet_v2.py.
+        ("proxyless-mobile", 4_080_512),
+        ("proxyless-gpu", 7_119_848),
+        ("proxyless-cpu", 4_361_648),
+        ("hardcorenas-a", 5_260_232),
+        ("hardcorenas-f", 8_199_688),
+        ("darts-v1", 3_169_414),
+        ("darts-v2", 3_349_342),
+        ("spos", 3_558_464),
+    ],
+)
+def test_published_networks_by_name(name: str, params: int) -> None:
+    with torch.device("meta"):
+        network = published_network(name)
+    assert sum(parameter.numel() for parameter in network.parameters()) == params
+
+
+def test_a_published_network_with_options() -> None:
+    network = published_network("darts-v2", channels=4, num_cells=3, num_classes=7).eval()
+    assert network(torch.zeros(1, 3, 16, 16)).shape == (1, 7)
+    with pytest.raises(SpaceError, match="unknown option 'classes' of space 'darts'; known: resolution"):
+        published_network("darts-v2", classes=7)
+    with pytest.raises(
+        SpaceError, match=r"unknown published network 'darts'; known: darts-v1, .*hardcorenas-f, .*spos$"
+    ):
+        published_network("darts")
+
+
+def test_the_space_of_a_published_network() -> None:
+    with torch.device("meta"):
+        space = load_space("spos", num_classes=7)
+    assert space.module.classifier[0].weight.shape == (7, 1024)  # type: ignore[union-attr, index]
+    assert space.module.conv_last[1].weight.shape == (1024,)  # type: ignore[union-attr, index]  # with affine=True
+    with pytest.raises(SpaceError, match="unknown option 'classes' of space 'shufflenet_v2'"):
+        load_space("spos", classes=7)
