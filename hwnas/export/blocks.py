@@ -110,10 +110,15 @@ def _split(items: Sequence[BlockItem]) -> list[onnx.ModelProto]:
         output_prefix="output_",
     )
     extractor = Extractor(model)
+    weights = {weight.name: weight for weight in model.graph.initializer}
     models = []
     start = 0
     for names, count in zip(input_names, wrapper.num_outputs(items), strict=True):
-        models.append(extractor.extract_model(names, [f"output_{index}" for index in range(start, start + count)]))
+        outputs = [f"output_{index}" for index in range(start, start + count)]
+        models.append(extractor.extract_model(names, outputs))
+        # The extractor keeps weights that nodes read; an output may be one itself: the constant that no skip at all is.
+        kept = {weight.name for weight in models[-1].graph.initializer}
+        models[-1].graph.initializer.extend(weights[name] for name in outputs if name in weights.keys() - kept)
         start += count
     return models
 

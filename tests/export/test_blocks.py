@@ -18,6 +18,12 @@ class Pass(nn.Module):
         return x
 
 
+class Constant(nn.Module):
+    def forward(self, x):
+        zeros = torch.zeros_like(x)
+        return zeros, zeros @ torch.relu(x)
+
+
 def items():
     torch.manual_seed(0)
     return [
@@ -44,6 +50,14 @@ def test_split_blocks_compute_what_the_modules_do(tmp_path):
     runtime = connect("onnxruntime:cpu")
     for path, (_, module, inputs) in zip(export_blocks(made, tmp_path)[:2], made, strict=False):
         assert onnx_agrees(path, module, inputs, runtime, tolerance=1e-5)
+
+
+def test_a_block_may_give_a_constant(tmp_path):
+    """As the sum of a subset does that is empty: skips of which none is taken."""
+    made = [("zeros", Constant(), (torch.randn(3, 3),)), *items()[2:]]
+    path, *_ = export_blocks(made, tmp_path)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    assert onnx_agrees(path, made[0][1], made[0][2], connect("onnxruntime:cpu"), tolerance=0.0)
 
 
 def test_what_was_exported_is_kept(tmp_path):
