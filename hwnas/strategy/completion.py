@@ -15,6 +15,7 @@ N architectures, n options of the next choice.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
@@ -128,8 +129,7 @@ class CompletionWalk:
 
     def __init__(self, completion: Completion, num: int) -> None:
         self._completion = completion
-        self._turns = iter(completion._turns)
-        self._turn = next(self._turns, None)
+        self._num_turns = 0  # variables that are decided
         self._slots = np.zeros((num, len(completion._sizes)), dtype=np.intp)
         self._settled = np.full(num, completion._constant)  # what is known for certain so far
 
@@ -152,6 +152,17 @@ class CompletionWalk:
         while self._turn is not None and self._turn.variable >= len(self._completion.space.choices):
             self._take(self._least().argmin(axis=1))  # it follows from the choices: only one slot is possible
 
+    def fork(self) -> CompletionWalk:
+        """Another walk that has decided the same, and goes on by itself."""
+        twin = copy.copy(self)
+        twin._slots = self._slots.copy()
+        return twin
+
+    @property
+    def _turn(self) -> _Turn | None:
+        turns = self._completion._turns
+        return turns[self._num_turns] if self._num_turns < len(turns) else None
+
     def _least(self) -> NDArray[np.float64]:
         turn, add = self._turn, self._completion._add
         assert turn is not None, "every choice is decided"
@@ -168,7 +179,7 @@ class CompletionWalk:
         self._slots[:, self._turn.variable] = slots
         for factor in self._turn.settled:
             self._settled = self._completion._add(self._settled, self._look_up(factor))
-        self._turn = next(self._turns, None)
+        self._num_turns += 1
 
     def _look_up(self, factor: Factor) -> NDArray[np.float64]:
         """The factor's values for each architecture, (N, ...); (...) where it depends on nothing."""
@@ -232,6 +243,10 @@ class MaskWalk:
         """Take these options of the next choice, shape (N,); -1 where it is inactive."""
         for walk, _ in self._walks:
             walk.decide(codes)
+
+    def fork(self) -> MaskWalk:
+        """Another walk that has decided the same, and goes on by itself."""
+        return MaskWalk([(walk.fork(), limit) for walk, limit in self._walks], self._num)
 
 
 def _factors(graph: FactorGraph, table: CostTable) -> list[Factor]:

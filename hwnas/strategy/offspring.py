@@ -1,16 +1,18 @@
-"""Children of evolutionary searches under hard budgets."""
+"""New architectures under hard budgets: children of others, and newcomers at random."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 
 import numpy as np
 
-from hwnas.cost import Budget
+from hwnas.cost import Budget, CostTable, Term
+from hwnas.errors import InfeasibleError
+from hwnas.solve import maximise
 from hwnas.space import Architecture, Space
-from hwnas.strategy.feasible import repair
+from hwnas.strategy.feasible import repair, sample_feasible
 
-__all__ = ["new_child"]
+__all__ = ["new_child", "new_random"]
 
 _NUM_TRIES = 20
 
@@ -24,7 +26,8 @@ def new_child(
 ) -> Architecture:
     """A child that keeps every budget and is not among the `known`, drawn anew until it is.
 
-    After some tries the last one is repaired by the exact solver: within the budgets, but perhaps known.
+    After some tries the last one is repaired by the exact solver: within the budgets, but perhaps known. In a space of
+    one architecture nothing can be drawn, and it is that one.
 
     Args:
         space: of the children.
@@ -36,8 +39,49 @@ def new_child(
     Raises:
         InfeasibleError: no architecture keeps the budgets.
     """
+    if space.size == 1:
+        return sample_feasible(space, budgets, 1, rng)[0]
     for _ in range(_NUM_TRIES):
         child = draw(rng)
         if child not in known and all(budget.holds(child) for budget in budgets):
             return child
     return repair(space, child, budgets)
+
+
+def new_random(
+    space: Space,
+    budgets: Sequence[Budget],
+    known: Collection[Architecture],
+    rng: np.random.Generator,
+    *,
+    accepts: Callable[[Architecture], bool] = lambda architecture: True,
+) -> Architecture | None:
+    """A random architecture that keeps every budget and is not among the `known`; None where there is no other.
+
+    After some tries it is found by the exact solver, with random preferences.
+
+    Args:
+        space: of the architecture.
+        budgets: hard limits.
+        known: what was proposed before.
+        rng: draws it.
+        accepts: what else it must keep. Where that refuses what the solver finds too often, None as well.
+
+    Raises:
+        InfeasibleError: no architecture keeps the budgets.
+    """
+    for architecture in sample_feasible(space, budgets, _NUM_TRIES, rng):
+        if architecture not in known and accepts(architecture):
+            return architecture
+    preferences = [Term((choice.name,), np.append(rng.random(choice.num_options), 0.0)) for choice in space.choices]
+    utility = CostTable(space, 0.0, preferences)
+    refused: list[Architecture] = []
+    while len(refused) < _NUM_TRIES:
+        try:
+            found = maximise(utility, budgets, exclude=[*known, *refused]).architecture
+        except InfeasibleError:
+            break
+        if accepts(found):
+            return found
+        refused.append(found)
+    return None

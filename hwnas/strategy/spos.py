@@ -24,13 +24,13 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from hwnas.cost import Budget, CostTable, Term
-from hwnas.errors import ConfigError, InfeasibleError
-from hwnas.solve import maximise
+from hwnas.cost import Budget
+from hwnas.errors import ConfigError
 from hwnas.space import Architecture, Space
-from hwnas.strategy.feasible import repair, require_feasible, sample_feasible
+from hwnas.strategy.feasible import repair
 from hwnas.strategy.filters import Filter, check_filter, limits_of
 from hwnas.strategy.history import History
+from hwnas.strategy.offspring import new_random
 from hwnas.strategy.penalties import Penalty, check_reward_penalty
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
 from hwnas.train import Recipe
@@ -162,14 +162,17 @@ class SPOS:
 
     def _next(self, place: int, rng: np.random.Generator) -> Architecture | None:
         """A new architecture for a place in the generation; None if there is none left in the space."""
-        if self._parents and place < self._num_crossover + self._num_mutation:
+        if self._parents and self._space.size > 1 and place < self._num_crossover + self._num_mutation:
             child = self._child(self._crossover if place < self._num_crossover else self._mutant, rng)
             if child is not None:
                 return child
-        for architecture in sample_feasible(self._space, self._budgets, _NUM_TRIES, rng):
-            if self._is_new(architecture):
-                return architecture
-        return self._remaining(rng)
+        newcomer = new_random(self._space, self._budgets, self._proposed, rng, accepts=self._accepts)
+        if newcomer is None and not self._proposed:
+            raise ConfigError(
+                "The filter must accept some architecture: it refused all that were drawn at random and all that the "
+                "solver found then. Let it accept more."
+            )
+        return newcomer
 
     def _child(
         self, make: Callable[[np.random.Generator], Architecture], rng: np.random.Generator
@@ -189,8 +192,11 @@ class SPOS:
         return (
             architecture not in self._proposed
             and all(budget.holds(architecture) for budget in self._budgets)
-            and (self._filter is None or self._filter(architecture))
+            and self._accepts(architecture)
         )
+
+    def _accepts(self, architecture: Architecture) -> bool:
+        return self._filter is None or self._filter(architecture)
 
     def _crossover(self, rng: np.random.Generator) -> Architecture:
         first, second = (self._parents[i] for i in rng.integers(len(self._parents), size=2))
@@ -199,26 +205,3 @@ class SPOS:
     def _mutant(self, rng: np.random.Generator) -> Architecture:
         parent = self._parents[rng.integers(len(self._parents))]
         return self._space.mutate(parent, rng, probability=self._mutation_probability)
-
-    def _remaining(self, rng: np.random.Generator) -> Architecture | None:
-        """One that was not proposed yet, found by the exact solver with random preferences."""
-        preferences = [
-            Term((choice.name,), np.append(rng.random(choice.num_options), 0.0)) for choice in self._space.choices
-        ]
-        require_feasible(self._space, self._budgets)
-        utility = CostTable(self._space, 0.0, preferences)
-        refused: list[Architecture] = []
-        while len(refused) < _NUM_TRIES:
-            try:
-                found = maximise(utility, self._budgets, exclude=[*self._proposed, *refused]).architecture
-            except InfeasibleError:
-                break
-            if self._is_new(found):
-                return found
-            refused.append(found)
-        if not self._proposed:
-            raise ConfigError(
-                f"The filter must accept some architecture: it refused {_NUM_TRIES} drawn at random and {len(refused)} "
-                "found by the solver. Let it accept more."
-            )
-        return None

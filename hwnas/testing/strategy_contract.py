@@ -216,6 +216,15 @@ class StrategyContract:
             best = max(contract_outcome(architecture).score for architecture in feasible)
             assert contract_outcome(derived.architecture).score == best
 
+    def test_a_space_of_one_architecture(self, make_strategy: MakeStrategy) -> None:
+        """There is nothing to search, and it is found."""
+        space = Space([Choice("only", ("one",))])
+        strategy = make_strategy(space, (), 9)
+        events = _run(strategy)
+        only = next(space.enumerate())
+        assert {proposal.architecture for event in events for proposal in event.asked} == {only}
+        assert _derived(strategy, ()) == only
+
     def test_an_exhausted_space_in_which_all_fails(self, make_strategy: MakeStrategy) -> None:
         """Failed architectures are not proposed for ever."""
         strategy = make_strategy(tiny_space(), (), 7)

@@ -3,6 +3,9 @@
 import pytest
 
 from hwnas.strategy import SPOS, Certified, Random, RegularizedEvolution
+from hwnas.strategy.grid_search import GridSearch
+from hwnas.strategy.local_search import LocalSearch
+from hwnas.strategy.nsga2 import NSGA2
 from hwnas.testing.strategy_contract import MakeStrategy, StrategyContract
 
 
@@ -38,3 +41,23 @@ class TestCertified(StrategyContract):
         return lambda space, budgets, seed: Certified(
             space, budgets, num_samples=20, num_held_out=8, num_candidates=3, max_rounds=3, seed=seed
         )
+
+
+class TestNSGA2(StrategyContract):
+    repeats = True
+
+    @pytest.fixture
+    def make_strategy(self) -> MakeStrategy:
+        return lambda space, budgets, seed: NSGA2(space, budgets, population_size=10, seed=seed)
+
+
+class TestLocalSearch(StrategyContract):
+    @pytest.fixture(params=[False, True], ids=["best", "first"])
+    def make_strategy(self, request) -> MakeStrategy:
+        return lambda space, budgets, seed: LocalSearch(space, budgets, first_improvement=request.param, seed=seed)
+
+
+class TestGridSearch(StrategyContract):
+    @pytest.fixture
+    def make_strategy(self) -> MakeStrategy:
+        return lambda space, budgets, seed: GridSearch(space, budgets, seed=seed)
