@@ -68,11 +68,14 @@ if TYPE_CHECKING:
     from hwnas.strategy import (
         DARTS as DARTS,
         ENAS as ENAS,
+        NSGA2 as NSGA2,
         SPOS as SPOS,
         Certified as Certified,
         ExpectationProfilerPenalty as ExpectationProfilerPenalty,
         FBNet as FBNet,
+        GridSearch as GridSearch,
         HardCoReNAS as HardCoReNAS,
+        LocalSearch as LocalSearch,
         ProxylessNAS as ProxylessNAS,
         Random as Random,
         RangeProfilerFilter as RangeProfilerFilter,
@@ -110,8 +113,8 @@ _NAMES_OF = {
     "hwnas.space": "Architecture Choice Distribution MappedChoice Option Requirement Space",
     "hwnas.store": "MeasurementStore TrialStore",
     "hwnas.strategy": (
-        "Certified DARTS ENAS ExpectationProfilerPenalty FBNet HardCoReNAS ProxylessNAS Random RangeProfilerFilter "
-        "RegularizedEvolution SPOS SampleProfilerPenalty"
+        "Certified DARTS ENAS ExpectationProfilerPenalty FBNet GridSearch HardCoReNAS LocalSearch NSGA2 ProxylessNAS "
+        "Random RangeProfilerFilter RegularizedEvolution SPOS SampleProfilerPenalty"
     ),
     "hwnas.train": "FinalRecipe Recipe SupernetEvaluator fine_tune load_weights read_weights train_supernet",
 }

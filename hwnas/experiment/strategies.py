@@ -14,11 +14,14 @@ from hwnas.nn import ModelSpace
 from hwnas.strategy import (
     DARTS,
     ENAS,
+    NSGA2,
     SPOS,
     Certified,
     ExpectationProfilerPenalty,
     FBNet,
+    GridSearch,
     HardCoReNAS,
+    LocalSearch,
     OneShot,
     ProxylessNAS,
     Random,
@@ -50,7 +53,10 @@ STRATEGIES: Mapping[str, StrategyFactory] = MappingProxyType(
         "enas": ENAS,
         "evolution": RegularizedEvolution,
         "fbnet": FBNet,
+        "grid": GridSearch,
         "hardcorenas": HardCoReNAS,
+        "local_search": LocalSearch,
+        "nsga2": NSGA2,
         "proxylessnas": ProxylessNAS,
         "random": Random,
         "spos": SPOS,
@@ -59,7 +65,7 @@ STRATEGIES: Mapping[str, StrategyFactory] = MappingProxyType(
 
 _GIVEN = ("space", "budgets", "seed", "priors")
 _DEFAULT_TRIALS = 200
-_ENDLESS = (Random, RegularizedEvolution)
+_ENDLESS = (LocalSearch, NSGA2, Random, RegularizedEvolution)
 _PENALTIES = {"expectation": ExpectationProfilerPenalty, "sample": SampleProfilerPenalty}
 
 
@@ -86,7 +92,8 @@ def needs_latency(options: Mapping[str, Any]) -> bool:
 def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
     """The strategy's own options, and how many trials it has at most ("max_trials").
 
-    Strategies that never finish by themselves ("random" and "evolution") have 200 trials unless told otherwise.
+    Strategies that never finish by themselves, or not in a large space ("random", "evolution", "nsga2" and
+    "local_search"), have 200 trials unless told otherwise. "grid" visits everything.
 
     Raises:
         ConfigError: an unknown strategy or option; the message lists the known ones.

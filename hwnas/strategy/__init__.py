@@ -5,6 +5,11 @@ certified       estimate an additive utility, solve exactly (the default)
 evolution       regularised evolution
 spos            generations of the best ones' children, for single-path supernets
 random_search   uniform over feasible architectures
+grid_search     every feasible architecture, once
+local_search    hill climbing over all neighbours, from random starts
+nsga2           a population along the front of several objectives
+domination      ... fronts and crowding
+offspring       new architectures: children, and newcomers at random
 feasible        drawing and repairing under hard budgets
 history         outcomes told, the best of them under budgets
 regression      a utility regressed on the choices
@@ -36,7 +41,10 @@ from hwnas.strategy.enas import ENAS
 from hwnas.strategy.evolution import RegularizedEvolution
 from hwnas.strategy.fbnet import FBNet
 from hwnas.strategy.filters import RangeProfilerFilter
+from hwnas.strategy.grid_search import GridSearch
 from hwnas.strategy.hardcorenas import HardCoReNAS
+from hwnas.strategy.local_search import LocalSearch
+from hwnas.strategy.nsga2 import NSGA2
 from hwnas.strategy.one_shot import Moment, OneShot
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, StopsTrials, Strategy
@@ -47,6 +55,7 @@ from hwnas.strategy.spos import SPOS
 __all__ = [
     "DARTS",
     "ENAS",
+    "NSGA2",
     "SPOS",
     "Certified",
     "Derived",
@@ -54,7 +63,9 @@ __all__ = [
     "ExpectationProfilerPenalty",
     "FBNet",
     "Fidelity",
+    "GridSearch",
     "HardCoReNAS",
+    "LocalSearch",
     "Moment",
     "OneShot",
     "Outcome",

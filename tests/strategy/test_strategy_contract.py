@@ -2,10 +2,7 @@
 
 import pytest
 
-from hwnas.strategy import SPOS, Certified, Random, RegularizedEvolution
-from hwnas.strategy.grid_search import GridSearch
-from hwnas.strategy.local_search import LocalSearch
-from hwnas.strategy.nsga2 import NSGA2
+from hwnas.strategy import NSGA2, SPOS, Certified, GridSearch, LocalSearch, Random, RegularizedEvolution
 from hwnas.testing.strategy_contract import MakeStrategy, StrategyContract
 
 
