@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hwnas.experiment.retraining import RetrainingResult
 
-__all__ = ["EXAMPLE", "command", "print_results"]
+__all__ = ["EXAMPLE", "command", "print_results", "require_kept"]
 
 EXAMPLE = "hwnas retrain runs/mine --epochs 100 --batch-size 64"
 
@@ -40,7 +40,7 @@ def command(
     """Train a search's networks by the final recipe of their strategy's paper; the same command goes on where it was.
 
     The architecture is chosen, so the images that it was chosen on are trained on as well. Exit code 3 when a trained
-    network breaks a budget of the search as measured. Without budgets, networks of `darts` grow to 20 cells.
+    network breaks a budget of the search as measured. Without budgets, networks of cells grow: those of `darts` to 20.
     """
     from hwnas.experiment.configured import retrain_configured
 
@@ -57,14 +57,7 @@ def command(
         print_json({"run": str(run), "results": [r.to_json() | {"directory": str(r.directory)} for r in results]})
     else:
         print_results(results)
-    broken = [f"{result.directory}: {row.profiler}" for result in results for row in result.budgets if not row.kept]
-    if broken:
-        print_error(
-            "over budget",
-            f"As measured now, budgets of the search are broken ({', '.join(broken)}). Verify again on an idle device: "
-            "hwnas verify.",
-        )
-        raise typer.Exit(InfeasibleError.exit_code)
+    require_kept(results)
 
 
 def print_results(results: Sequence[RetrainingResult]) -> None:
@@ -78,3 +71,19 @@ def print_results(results: Sequence[RetrainingResult]) -> None:
         print_line(f"test {result.score_name} {score}")
         print_line(f"epochs: {result.recipe.recipe.epochs:g}; recipe: {result.recipe.source}")
         print_line(f"network: {result.directory / 'network.onnx'}")
+
+
+def require_kept(results: Sequence[RetrainingResult]) -> None:
+    """Leave the program with the exit code for "over budget" if a network breaks a budget of its search as measured.
+
+    Raises:
+        SystemExit: one does; which, has been told on stderr.
+    """
+    broken = [f"{result.directory}: {row.profiler}" for result in results for row in result.budgets if not row.kept]
+    if broken:
+        print_error(
+            "over budget",
+            f"As measured now, budgets of the search are broken ({', '.join(broken)}). Verify again on an idle device: "
+            "hwnas verify.",
+        )
+        raise SystemExit(InfeasibleError.exit_code)

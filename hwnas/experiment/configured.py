@@ -101,7 +101,7 @@ def retrain_configured(
 
     Space, data and device are made again as the run's configuration says. Where there are no budgets to keep, and
     nothing is inherited, networks have the options of their family's final training (`final_options`): those of the
-    full family `darts` grow to 20 cells and 36 channels. Options of the configuration stay what they are.
+    full family `darts` grow to 20 cells and 36 channels, for example. Options of the configuration stay what they are.
 
     Args:
         run: the folder of a finished search: all its networks; or the folder of one of its results: that one.

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hwnas.nn import ModelSpace
-from hwnas.nn.families import FAMILIES, DartsNetwork, PFLDNetwork
+from hwnas.nn.families import FAMILIES, DartsNetwork, EnasMicroNetwork, PFLDNetwork
 from hwnas.train import FinalRecipe, Recipe
 
 __all__ = ["FINAL_RECIPES", "final_options", "final_recipe"]
@@ -49,8 +49,8 @@ _ENAS_MACRO = FinalRecipe(
     ),
     source=(
         "H. Pham et al.: ENAS, ICML 2018, https://arxiv.org/abs/1802.03268, and scripts/cifar10_macro_final.sh of its "
-        "code. There the cosine begins anew after 10, 30, 70 and 150 epochs, here it is one; and the network has an "
-        "auxiliary head and dropout, which networks other than those of cells have not here."
+        "code: CIFAR-10, 96 filters. There the cosine begins anew after 10, 30, 70 and 150 epochs, here it is one; and "
+        "the network has an auxiliary head, which it has not here."
     ),
 )
 
@@ -61,7 +61,8 @@ _ENAS_MICRO = FinalRecipe(
     cutout=0.5,
     source=(
         "H. Pham et al.: ENAS, ICML 2018, https://arxiv.org/abs/1802.03268, and scripts/cifar10_micro_final.sh of its "
-        "code. There the cosine begins anew after 10, 30, 70, 150 and 310 epochs, here it is one."
+        "code: CIFAR-10, cutout 16 of 32 pixels, 15 cells and 36 channels. There the cosine begins anew after 10, 30, "
+        "70, 150 and 310 epochs, here it is one. The auxiliary head and drop path are for networks of the family darts."
     ),
 )
 
@@ -172,7 +173,8 @@ they are trained as ProxylessNAS's are, with inherited weights as HardCoRe-NAS's
 def final_recipe(strategy: str, space: ModelSpace, *, inherit: bool | None = None) -> FinalRecipe:
     """The recipe for what a strategy has found, less what networks of the space cannot do.
 
-    Auxiliary head and drop path are of networks of the family `darts`, and cutout is of images.
+    Auxiliary head and drop path are of networks of the family `darts`, and cutout is of images. Networks of cells are
+    those of `darts` and `enas_micro`.
 
     Args:
         strategy: its name.
@@ -182,23 +184,33 @@ def final_recipe(strategy: str, space: ModelSpace, *, inherit: bool | None = Non
     """
     if isinstance(space.module, PFLDNetwork):
         return _PFLD if inherit is None else dataclasses.replace(_PFLD, inherits=inherit)
-    has_cells = isinstance(space.module, DartsNetwork)
+    has_cells = isinstance(space.module, DartsNetwork | EnasMicroNetwork)
     recipe = FINAL_RECIPES.get(f"{strategy}, cells" if has_cells else strategy, FINAL_RECIPES.get(strategy))
     if recipe is None or (inherit is not None and recipe.inherits != inherit):
         recipe = _HARDCORENAS if inherit else _PROXYLESSNAS
-    if not has_cells:
+    if not isinstance(space.module, DartsNetwork):
         recipe = dataclasses.replace(recipe, auxiliary_weight=0.0, drop_path_rate=0.0)
     inputs = space.example_inputs
     has_images = isinstance(inputs, tuple) and getattr(inputs[0], "ndim", 0) == 4
     return recipe if has_images else dataclasses.replace(recipe, cutout=0.0)
 
 
+_GROWN: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        "darts": {"num_cells": 20, "channels": 36},
+        "enas_macro": {"filters": 96, "dropout": 0.5},
+        "enas_micro": {"num_cells": 15, "channels": 36, "dropout": 0.2},
+    }
+)
+"""Final options by family; the sources are those of the recipes."""
+
+
 def final_options(space: str) -> Mapping[str, Any]:
     """The options in which a family's final networks differ from those of its search, for training from scratch.
 
-    Networks of the full family `darts` grow to 20 cells and 36 channels; its small members keep their size. Families
-    that search with batch norms without scale and shift train with them.
+    Networks of the full families `darts`, `enas_macro` and `enas_micro` grow as in their papers' programs; their small
+    members keep their size. Families that search with batch norms without scale and shift train with them.
     """
     if space not in FAMILIES or "affine" not in FAMILIES[space].options:
         return {}
-    return {"affine": True} | ({"num_cells": 20, "channels": 36} if space == "darts" else {})
+    return {"affine": True} | _GROWN.get(space, {})

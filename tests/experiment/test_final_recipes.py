@@ -1,5 +1,7 @@
 """The final recipes against the papers' numbers, and whom they are for."""
 
+import dataclasses
+
 import pytest
 
 from hwnas.experiment.final_recipes import FINAL_RECIPES, final_options, final_recipe
@@ -49,7 +51,10 @@ def test_a_network_gets_what_it_can_do():
     cells, others = family("darts_8"), family("proxylessnas_8")
     assert final_recipe("darts", cells) == FINAL_RECIPES["darts"]
     assert final_recipe("enas", cells) == FINAL_RECIPES["enas, cells"]
-    assert final_recipe("enas", others) == FINAL_RECIPES["enas"]
+    assert final_recipe("enas", others) == final_recipe("enas", family("enas_macro_8")) == FINAL_RECIPES["enas"]
+    micro = final_recipe("enas", family("enas_micro_8"))
+    assert micro == dataclasses.replace(FINAL_RECIPES["enas, cells"], auxiliary_weight=0.0, drop_path_rate=0.0)
+    assert (micro.recipe.epochs, micro.cutout) == (630, 0.5)
     without = final_recipe("darts", others)
     assert (without.auxiliary_weight, without.drop_path_rate, without.cutout) == (0, 0, 0.5)
     assert without.recipe == FINAL_RECIPES["darts"].recipe
@@ -69,12 +74,21 @@ def test_a_strategy_without_a_paper_and_beginnings_that_are_not_the_papers():
     assert final_recipe("spos", space, inherit=False) == FINAL_RECIPES["spos"]
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith(("darts", "shufflenet_v2"))])
+GROWN = {
+    "darts": {"num_cells": 20, "channels": 36},  # the paper, appendix A
+    "enas_macro": {"filters": 96, "dropout": 0.5},  # scripts/cifar10_macro_final.sh of the paper's program
+    "enas_micro": {"num_cells": 15, "channels": 36, "dropout": 0.2},  # scripts/cifar10_micro_final.sh
+}
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith(("darts", "enas", "shufflenet_v2"))])
 def test_the_final_member_has_the_architectures_of_the_searched_one(name):
     options = final_options(name)
-    assert options == {"affine": True} | ({"num_cells": 20, "channels": 36} if name == "darts" else {})
+    assert options == {"affine": True} | GROWN.get(name, {})
     if name.endswith("_8"):
-        assert family(name, **options).space.uid == family(name).space.uid
+        small = {"channels": 6, "num_cells": 5} if "macro" not in name else {"filters": 6}
+        grown = {key: value for key, value in small.items() if key in GROWN.get(name[:-2], {})}
+        assert family(name, **options, **grown).space.uid == family(name).space.uid
 
 
 def test_other_families_and_spaces_of_ones_own_stay_as_they_are():

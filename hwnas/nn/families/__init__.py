@@ -23,7 +23,7 @@ from hwnas.nn.families.darts import DartsNetwork, darts
 from hwnas.nn.families.darts_auxiliary import WithAuxiliaryHead
 from hwnas.nn.families.darts_genotype import DARTS_NETWORKS, from_genotype
 from hwnas.nn.families.enas_macro import enas_macro
-from hwnas.nn.families.enas_micro import enas_micro
+from hwnas.nn.families.enas_micro import EnasMicroNetwork, enas_micro
 from hwnas.nn.families.fbnet22 import FBNET_NETWORKS, fbnet22
 from hwnas.nn.families.hardcorenas import HARDCORENAS_NETWORKS
 from hwnas.nn.families.mobilenet_v3 import MobileNetV3Space, mobilenet_v3
@@ -46,6 +46,7 @@ __all__ = [
     "PUBLISHED_NETWORKS",
     "SHUFFLENET_V2_NETWORKS",
     "DartsNetwork",
+    "EnasMicroNetwork",
     "Family",
     "HasStrings",
     "MobileNetV3Space",

@@ -38,7 +38,7 @@ from hwnas.nn.layer_choice import LayerChoice
 from hwnas.nn.loose_ends import LooseEnds
 from hwnas.nn.model_space import ModelSpace
 
-__all__ = ["enas_micro"]
+__all__ = ["EnasMicroNetwork", "enas_micro"]
 
 _Merge: TypeAlias = Literal["loose_end", "all"]
 
@@ -87,13 +87,15 @@ def enas_micro(
 
     third = num_cells // 3
     kinds = ["normal"] * third + ["reduce"] + ["normal"] * third + ["reduce"] + ["normal"] * (num_cells - 2 * third)
-    network = _Network(
+    network = EnasMicroNetwork(
         kinds, in_channels, num_classes, channels, num_nodes=num_nodes, merge=merge, affine=affine, dropout=dropout
     )
     return ModelSpace(network, torch.zeros(1, in_channels, resolution, resolution))
 
 
-class _Network(nn.Module):
+class EnasMicroNetwork(nn.Module):
+    """The supernet, and what it is frozen to."""
+
     def __init__(
         self,
         kinds: list[str],
@@ -106,6 +108,7 @@ class _Network(nn.Module):
         affine: bool,
         dropout: float,
     ) -> None:
+        """See `enas_micro`."""
         super().__init__()
         before = last = 3 * channels
         self.stem = nn.Sequential(
