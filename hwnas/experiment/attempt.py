@@ -15,7 +15,10 @@ from hwnas.experiment.time_limit import TimeUp
 from hwnas.space import Architecture
 from hwnas.train import Evaluated, TrialContext, TrialEvaluator, TrialStopped
 
-__all__ = ["attempt", "described"]
+__all__ = ["ERRORS", "attempt", "described"]
+
+ERRORS = (Exception, SystemExit)
+"""What fails a trial: not KeyboardInterrupt, which ends the experiment; but a worker that a trial can end is none."""
 
 
 def attempt(
@@ -25,6 +28,7 @@ def attempt(
     *,
     exclusive: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext(),
     limit: AbstractContextManager[None] | None = None,
+    catch: tuple[type[BaseException], ...] = ERRORS,
 ) -> Ended:
     """Evaluate a task's architecture.
 
@@ -34,9 +38,10 @@ def attempt(
         report: hands an intermediate value to the engine, and brings back whether to stop.
         exclusive: as of `TrialContext`.
         limit: entered around the evaluation; it may raise `TimeUp`. Executors that end workers from outside need none.
+        catch: the errors that fail the trial; others are raised.
 
     Returns:
-        Complete, stopped or failed. What is no error of the evaluation, such as KeyboardInterrupt, is raised.
+        Complete, stopped or failed.
     """
     start = time.monotonic()
 
@@ -69,7 +74,7 @@ def attempt(
         return ended("stopped")
     except TimeUp:
         return ended("failed", f"TimeUp: the trial ran past its limit of {task.timeout_seconds:g} seconds.")
-    except (Exception, SystemExit) as error:  # a worker that a trial can end would be no worker
+    except catch as error:
         return ended("failed", described(error))
     return ended("complete", evaluated=evaluated)
 

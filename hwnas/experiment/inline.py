@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 from hwnas.errors import ConfigError
-from hwnas.experiment.attempt import attempt
+from hwnas.experiment.attempt import ERRORS, attempt
 from hwnas.experiment.executor import Ended, OnReport, TrialTask
 from hwnas.experiment.time_limit import alarm_held, time_limit
 from hwnas.train import TrialEvaluator
@@ -23,7 +23,13 @@ class InlineExecutor:
 
     num_slots = 1
 
-    def __init__(self) -> None:
+    def __init__(self, *, catch: tuple[type[BaseException], ...] = ERRORS) -> None:
+        """See the class.
+
+        Args:
+            catch: the errors of an evaluation that fail its trial; others are raised by `wait`.
+        """
+        self._catch = catch
         self._tasks: deque[TrialTask] = deque()
         self._evaluator: TrialEvaluator | None = None
         self._on_report: OnReport | None = None
@@ -57,7 +63,7 @@ class InlineExecutor:
             with alarm_held():  # the engine writes it down
                 return on_report(task.number, step, value)
 
-        return [attempt(evaluator, task, report, limit=time_limit(task.timeout_seconds))]
+        return [attempt(evaluator, task, report, limit=time_limit(task.timeout_seconds), catch=self._catch)]
 
     def close(self) -> None:
         """Forget what was not begun."""

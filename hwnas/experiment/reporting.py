@@ -10,10 +10,10 @@ from scipy.special import entr
 
 from hwnas.cost import STANDARD_UNITS, CostTable, LatencyTable
 from hwnas.device import read_networks
+from hwnas.experiment.engine import outcome_of_trial
 from hwnas.experiment.one_shot import SearchEpoch
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.study import Study
-from hwnas.experiment.trials import outcome_of
 from hwnas.report import (
     BlockTime,
     BudgetRow,
@@ -109,13 +109,13 @@ def _evaluated(study: Study, cost: CostTable) -> tuple[Network, ...]:
     points: dict[Architecture, Network] = {}
     for name in (study.name, f"{study.name}/best-of-random"):
         for trial in study.store.trials(name):
-            if trial.fidelity == "full":
+            if trial.fidelity == "full" and trial.status == "complete":
                 architecture = Architecture.from_json(trial.architecture)
                 points[architecture] = Network(
                     name=f"{name}, trial {trial.number}",
                     cost=cost.value(architecture),
                     score=trial.score,
-                    standard_error=outcome_of(trial).standard_error,
+                    standard_error=outcome_of_trial(trial).standard_error,
                 )
     return tuple(points.values())
 

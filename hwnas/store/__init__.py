@@ -2,11 +2,21 @@
 
 - `Database`, `Schema`: a SQLite file that is whole, ours and written by one process;
 - `MeasurementStore`, `Visit`: latencies of blocks and networks, and the reference model they were measured beside;
-- `TrialStore`, `Trial`: evaluated architectures in the order in which they were asked for.
+- `TrialStore`, `Trial`, `Event`: the trials of a run, and everything that happened to them in its order.
 """
 
 from hwnas.store.database import Database, Schema
 from hwnas.store.measurements import MeasurementStore, Visit
-from hwnas.store.trials import Trial, TrialStore
+from hwnas.store.trials import Event, EventKind, Trial, TrialStatus, TrialStore
 
-__all__ = ["Database", "MeasurementStore", "Schema", "Trial", "TrialStore", "Visit"]
+__all__ = [
+    "Database",
+    "Event",
+    "EventKind",
+    "MeasurementStore",
+    "Schema",
+    "Trial",
+    "TrialStatus",
+    "TrialStore",
+    "Visit",
+]

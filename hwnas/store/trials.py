@@ -1,75 +1,109 @@
-"""What was tried in one run: trials in the order in which they were asked for, and facts, in one SQLite file.
+"""What was tried in one run: trials, the order of everything that happened to them, and facts, in one SQLite file.
 
-A trial is on disk before the strategy is told of it, so that a killed run is restored by telling a new strategy the
-same history again. Facts are whatever else must not be done twice: a measured candidate, a finished phase.
+Every event is on disk before it is acted on: a proposal before it is evaluated, an outcome before the strategy is told
+of it. A killed run is restored by asking and telling a new strategy in the order of the events. Facts are whatever else
+must not be done twice: a measured candidate, a finished phase.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
 
 from hwnas.errors import StoreError
-from hwnas.store.database import Database, Schema
+from hwnas.store.database import Database
+from hwnas.store.trial_schema import TRIAL_SCHEMA
 
-__all__ = ["Trial", "TrialStore"]
+__all__ = ["Event", "EventKind", "Trial", "TrialStatus", "TrialStore"]
 
-_SCHEMA = Schema(
-    application_id=0x68777472,  # "hwtr"
-    name="a run's trials",
-    migrations=[
-        """
-        CREATE TABLE trials (
-            study TEXT NOT NULL,
-            number INTEGER NOT NULL,
-            architecture TEXT NOT NULL,
-            fidelity TEXT NOT NULL,
-            batch_index INTEGER NOT NULL,
-            score REAL NOT NULL,
-            loss REAL NOT NULL,
-            correct BLOB,
-            num_images INTEGER NOT NULL,
-            finished TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-            PRIMARY KEY (study, number)
-        );
-        CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)
-        """,
-        "ALTER TABLE trials RENAME COLUMN correct TO scores",  # a task's scores need not be right or wrong
-    ],
-)
+TrialStatus = Literal["running", "complete", "failed", "stopped", "refused"]
+"""Asked for and not yet ended; with metrics; with an error; given up early; over budget, and so never begun."""
+
+EventKind = Literal["began", "asked", "none", "started", "reported", "interrupted", "ended"]
+"""A process began to work on the study; the strategy proposed a trial, whose first attempt this is; it proposed none;
+a further attempt; an intermediate value; an attempt was given up with its process, in good order; a trial ended."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One evaluated architecture.
+    """One evaluation that a strategy asked for, and what came of it.
 
     Attributes:
         study: the search within the run (one for each set of budgets, and one for each rival).
         number: its place in the order in which the study asked.
         architecture: as JSON.
-        fidelity: how it was scored.
+        fidelity: how it was to be scored.
         batch_index: on which batch, for the quick fidelity.
-        score: what the strategy maximises.
-        loss: the task's mean loss.
+        repeat: how often it was asked for before.
+        status: see `TrialStatus`.
+        attempts: how often it was begun.
+        costs: what profilers say of it, by name.
+        metrics: what the evaluation gave, by name; empty unless it is complete.
+        score: what the strategy was told, larger is better; NaN unless it is complete.
+        loss: the task's mean loss; NaN where there is none.
         scores: of every image: packed bits where all are 0 or 1, else 4 bytes each; None where there are none.
         num_images: how many scores there are.
+        error: why it failed.
+        seconds: how long its last attempt took; of no account for equality.
     """
 
     study: str
     number: int
     architecture: Any
-    fidelity: str
-    batch_index: int
-    score: float
-    loss: float
+    fidelity: str = "full"
+    batch_index: int = 0
+    repeat: int = 0
+    status: TrialStatus = "running"
+    attempts: int = 1
+    costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    score: float = math.nan
+    loss: float = math.nan
     scores: bytes | None = None
     num_images: int = 0
+    error: str = ""
+    seconds: float = dataclasses.field(default=0.0, compare=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        sequence: its place among all events of the file, from 1.
+        number: of the trial; -1 for what concerns none ("began", "none").
+        kind: see `EventKind`.
+        content: of "reported" `{"step", "value", "stop"}`, of "started" `{"attempt"}`, of "ended" `{"status"}`, of
+            "began" whatever the process was to do.
+        time: when, in seconds since 1970.
+    """
+
+    sequence: int
+    number: int
+    kind: EventKind
+    content: Mapping[str, Any]
+    time: float
+
+
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Trial))
+_ASK = f"INSERT INTO trials ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_END = """
+    UPDATE trials SET status = ?, metrics = ?, score = ?, loss = ?, scores = ?, num_images = ?, error = ?, seconds = ?
+    WHERE study = ? AND number = ? AND status = 'running' RETURNING number
+"""
+_APPEND = "INSERT INTO events (study, number, kind, content, time) VALUES (?, ?, ?, ?, ?) RETURNING sequence"
 
 
 class TrialStore(Database):
-    """The trials and facts of one run.
+    """The trials, events and facts of one run.
+
+    Every method that writes is one transaction, on disk when it returns: whatever becomes of the process, its events
+    are kept. It returns the sequence number of its (last) event.
 
     Args:
         path: the SQLite file; made when it does not exist and `write` is true.
@@ -80,25 +114,112 @@ class TrialStore(Database):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, write: bool = True) -> None:
-        super().__init__(path, _SCHEMA, write=write)
+        super().__init__(path, TRIAL_SCHEMA, write=write, synchronous="NORMAL")
 
-    def add(self, trial: Trial) -> None:
-        """Write a finished trial; it is on disk when this returns.
+    def begin(self, study: str, content: Mapping[str, Any]) -> int:
+        """A process begins to work on the study; `content` says what it is to do."""
+        return self._append(study, -1, "began", content)
+
+    def ask(self, trial: Trial) -> int:
+        """A new trial: "running", or "refused" and so ended already.
 
         Raises:
-            StoreError: that number of the study is already there, or the disk is full.
+            StoreError: that number of the study is already there.
         """
-        taken = "SELECT 1 FROM trials WHERE study = ? AND number = ?"
-        if self.execute(taken, (trial.study, trial.number)):
+        if self.execute("SELECT 1 FROM trials WHERE study = ? AND number = ?", (trial.study, trial.number)):
             raise StoreError(f"{self.path} already has trial {trial.number} of {trial.study!r}; none is ever replaced.")
-        fields = dataclasses.asdict(trial) | {"architecture": json.dumps(trial.architecture, sort_keys=True)}
-        names = ", ".join(fields)
-        marks = ", ".join("?" for _ in fields)
-        self.execute(f"INSERT INTO trials ({names}) VALUES ({marks})", tuple(fields.values()))
+        with self.transaction():
+            self.execute(_ASK, [_stored(name, getattr(trial, name)) for name in _COLUMNS])
+            sequence = self._append(trial.study, trial.number, "asked", {})
+            if trial.status != "running":
+                sequence = self._append(trial.study, trial.number, "ended", {"status": trial.status})
+        return sequence
+
+    def none(self, study: str) -> int:
+        """The strategy was asked and had no proposal, for it waits for outcomes."""
+        return self._append(study, -1, "none", {})
+
+    def start(self, study: str, number: int, attempt: int) -> int:
+        """A further attempt at a running trial begins."""
+        with self.transaction():
+            self.execute("UPDATE trials SET attempts = ? WHERE study = ? AND number = ?", (attempt, study, number))
+            return self._append(study, number, "started", {"attempt": attempt})
+
+    def report(self, study: str, number: int, *, step: int, value: float, stop: bool) -> int:
+        """An intermediate value of a running trial, and whether the trial is to stop."""
+        return self._append(study, number, "reported", {"step": step, "value": value, "stop": stop})
+
+    def interrupt(self, study: str, number: int) -> int:
+        """The attempt under way at a trial ends with its process, by the user's will: it does not count."""
+        with self.transaction():
+            self.execute(
+                "UPDATE trials SET attempts = attempts - 1 WHERE study = ? AND number = ? AND status = 'running'",
+                (study, number),
+            )
+            return self._append(study, number, "interrupted", {})
+
+    def end(self, trial: Trial) -> int:
+        """A running trial has ended, as `trial` says; of it only what came of the evaluation is written.
+
+        Raises:
+            StoreError: it is not running: what has ended is never replaced.
+        """
+        names = ("status", "metrics", "score", "loss", "scores", "num_images", "error", "seconds", "study", "number")
+        with self.transaction():
+            if not self.execute(_END, [_stored(name, getattr(trial, name)) for name in names]):
+                raise StoreError(
+                    f"Trial {trial.number} of {trial.study!r} in {self.path} is not running; none is ever replaced."
+                )
+            return self._append(trial.study, trial.number, "ended", {"status": trial.status})
 
     def trials(self, study: str) -> list[Trial]:
-        """The finished trials of a study, in the order in which they were asked for."""
-        names = [field.name for field in dataclasses.fields(Trial)]
-        rows = self.execute(f"SELECT {', '.join(names)} FROM trials WHERE study = ? ORDER BY number", (study,))
-        records = [dict(zip(names, row, strict=True)) for row in rows]
-        return [Trial(**(record | {"architecture": json.loads(record["architecture"])})) for record in records]
+        """The trials of a study, in the order in which they were asked for."""
+        self.require_current()
+        rows = self.execute(f"SELECT {', '.join(_COLUMNS)} FROM trials WHERE study = ? ORDER BY number", (study,))
+        return [_trial(row) for row in rows]
+
+    def events(self, study: str, *, after: int = 0) -> Iterator[Event]:
+        """The events of a study in their order, those whose sequence number is above `after`."""
+        self.require_current()
+        rows = self.execute(
+            "SELECT sequence, number, kind, content, time FROM events WHERE sequence > ? AND study = ? "
+            "ORDER BY sequence",
+            (after, study),
+        )
+        for sequence, number, kind, content, when in rows:
+            yield Event(sequence=sequence, number=number, kind=kind, content=json.loads(content), time=when)
+
+    def studies(self) -> list[str]:
+        """The names of all studies, in the order in which they began."""
+        self.require_current()
+        return [name for (name,) in self.execute("SELECT study FROM events GROUP BY study ORDER BY min(sequence)")]
+
+    def counts(self, study: str) -> dict[TrialStatus, int]:
+        """How many trials of a study have each status."""
+        self.require_current()
+        found = dict(self.execute("SELECT status, count(*) FROM trials WHERE study = ? GROUP BY status", (study,)))
+        return {status: found.get(status, 0) for status in get_args(TrialStatus)}
+
+    def _append(self, study: str, number: int, kind: EventKind, content: Mapping[str, Any]) -> int:
+        sequence: int
+        [(sequence,)] = self.execute(_APPEND, (study, number, kind, json.dumps(content), time.time()))
+        return sequence
+
+
+def _stored(name: str, value: Any) -> Any:
+    """A field as its column has it: JSON for mappings, NULL for NaN."""
+    if name in ("architecture", "costs", "metrics"):
+        return json.dumps(value, sort_keys=name == "architecture")
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _trial(row: tuple[Any, ...]) -> Trial:
+    record = dict(zip(_COLUMNS, row, strict=True))
+    for name in ("score", "loss"):
+        record[name] = math.nan if record[name] is None else record[name]
+    for name in ("architecture", "costs"):
+        record[name] = json.loads(record[name])
+    # Of the schema before the third, whose trials all were complete, with these two numbers.
+    written = record["metrics"]
+    record["metrics"] = {n: record[n] for n in ("score", "loss")} if written is None else json.loads(written)
+    return Trial(**record)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from hwnas.errors import RunDirectoryError, StoreError
+from hwnas.errors import RunDirectoryError
 from hwnas.experiment.trials import run_trials
-from hwnas.store import Trial, TrialStore
+from hwnas.store import TrialStore
 from hwnas.strategy import Certified, RegularizedEvolution
 from tests.strategy.planted import PlantedEvaluator, planted_space, random_table
 
@@ -37,16 +37,6 @@ def test_a_history_of_another_seed_is_refused(tmp_path):
         run_trials(RegularizedEvolution(SPACE, seed=0), PlantedEvaluator(UTILITY), store, study="s", max_trials=3)
         with pytest.raises(RunDirectoryError, match="not the one this search asks for"):
             run_trials(RegularizedEvolution(SPACE, seed=1), PlantedEvaluator(UTILITY), store, study="s", max_trials=5)
-
-
-def test_a_trial_is_never_replaced(tmp_path):
-    trial = Trial(study="s", number=0, architecture={"a": 1}, fidelity="full", batch_index=0, score=0.5, loss=1.0)
-    with TrialStore(tmp_path / "run.sqlite") as store:
-        store.add(trial)
-        assert store.trials("s") == [trial]
-        assert store.trials("other") == []
-        with pytest.raises(StoreError, match="none is ever replaced"):
-            store.add(trial)
 
 
 def test_facts(tmp_path):

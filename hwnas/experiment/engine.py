@@ -1,0 +1,319 @@
+"""The one loop of ask, evaluate, write, tell: for experiments of many trials, and for the main job.
+
+    catch up: ask and tell as the events say ─► try again what was running
+       ┌─► while a slot is free: ask ─► write "asked" ─► submit
+       └── wait ─► write "ended" ─► tell ◄┘         (streamed: a slot is filled as soon as it is free)
+
+Everything is on disk before it is acted on. A strategy proposes the same for the same history, so a new one that is
+asked and told in the order of the events is where the killed one was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from hwnas.cost import Budget
+from hwnas.errors import MetricError, RunDirectoryError, StoreError, StrategyError
+from hwnas.experiment.executor import Ended, Executor, TrialTask
+from hwnas.experiment.image_scores import packed, unpacked
+from hwnas.experiment.metric import FAILED, Metric, outcome_of
+from hwnas.profiler import Profiler
+from hwnas.store import Event, Trial, TrialStore
+from hwnas.strategy import Outcome, Proposal, StopsTrials, Strategy
+from hwnas.train import TrialEvaluator
+
+__all__ = ["SCORE", "Engine", "outcome_of_trial"]
+
+SCORE = (Metric("score"),)
+"""What is wanted where nothing else was said."""
+
+
+@dataclasses.dataclass
+class _Open:
+    """A trial that was asked for and has not ended."""
+
+    proposal: Proposal
+    trial: Trial
+    stops: dict[int, bool] = dataclasses.field(default_factory=dict)
+    """Whether to stop at each step reported so far: a further attempt comes to the same steps again."""
+
+
+class Engine:
+    """Drives one strategy through one study of a store.
+
+    Args:
+        strategy: a new one; `run` first brings it to where the store's history ends.
+        store: open for writing.
+        study: the name of this search within the store.
+        metrics: what is wanted; the first is the score.
+        budgets: hard limits: a proposal that breaks one is written down as refused and never run.
+        profilers: whose values are stored with every trial, beside the budgets'; a metric may name one.
+        seed: from it, the architecture and the repeat comes the seed of every evaluation.
+        timeout_seconds: of an attempt.
+        max_attempts: after which a trial whose process or worker died every time is failed; None: it is tried on.
+        on_tell: called after every outcome told, those of the history included, with the trial as the store has it.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        store: TrialStore,
+        *,
+        study: str,
+        metrics: Sequence[Metric] = SCORE,
+        budgets: Sequence[Budget] = (),
+        profilers: Mapping[str, Profiler] | None = None,
+        seed: int = 0,
+        timeout_seconds: float | None = None,
+        max_attempts: int | None = 3,
+        on_tell: Callable[[Trial, Outcome], None] = lambda trial, outcome: None,
+    ) -> None:
+        self.num_asked = 0
+        self._strategy = strategy
+        self._store = store
+        self._study = study
+        self._metrics = tuple(metrics)
+        self._budgets = tuple(budgets)
+        self._profilers = dict(profilers or {})
+        self._seed = seed
+        self._timeout_seconds = timeout_seconds
+        self._max_attempts = max_attempts
+        self._on_tell = on_tell
+        self._open: dict[int, _Open] = {}
+        self._under_way: set[int] = set()
+
+    def run(
+        self,
+        evaluator: TrialEvaluator,
+        executor: Executor,
+        *,
+        max_trials: int | None = None,
+        max_duration_seconds: float | None = None,
+        concurrency: int | None = None,
+    ) -> None:
+        """Go on with the study until the strategy has finished, or there are enough trials, or the time is up.
+
+        Trials that are under way when the time is up are waited for; an interrupted call (by any exception) leaves
+        them running in the store, and the next process tries them again.
+
+        Args:
+            evaluator: scores architectures.
+            executor: runs trials; closed at the end.
+            max_trials: how many the study has at most, refused and failed ones included.
+            max_duration_seconds: after which no further trial is begun.
+            concurrency: trials at a time, at most the executor's slots, as which it counts if None.
+
+        Raises:
+            RunDirectoryError: the history is not one that this strategy would have made.
+            StoreError: an event could not be written; whatever was written is kept.
+        """
+        until = math.inf if max_duration_seconds is None else time.monotonic() + max_duration_seconds
+        num_slots = executor.num_slots if concurrency is None else min(concurrency, executor.num_slots)
+        plan = {"max_trials": max_trials, "max_duration_seconds": max_duration_seconds, "concurrency": num_slots}
+        self._catch_up()
+        self._store.begin(self._study, plan)
+        try:
+            executor.start(evaluator, self._on_report)
+            self._loop(executor, num_slots, math.inf if max_trials is None else max_trials, until)
+        except BaseException:
+            executor.close()
+            with contextlib.suppress(StoreError):  # the disk may be what is full
+                for number in sorted(self._under_way):
+                    self._store.interrupt(self._study, number)
+            raise
+        executor.close()
+
+    @property
+    def num_running(self) -> int:
+        """Trials that were asked for and have not ended."""
+        return len(self._open)
+
+    # The past.
+
+    def _catch_up(self) -> None:
+        trials = self._store.trials(self._study)
+        for event in self._store.events(self._study):
+            if event.kind == "asked":
+                self._replay_ask(trials[event.number])
+            elif event.kind == "none":
+                self._replay_none()
+            elif event.kind == "reported":
+                self._replay_report(event)
+            elif event.kind == "ended":
+                trial = trials[event.number]
+                proposal = self._open.pop(event.number).proposal
+                self._tell(proposal, trial, outcome_of_trial(trial, self._metrics))
+
+    def _replay_ask(self, trial: Trial) -> None:
+        proposal = self._ask()
+        if proposal is None or (
+            proposal.architecture.to_json() != trial.architecture
+            or (proposal.fidelity, proposal.batch_index, proposal.repeat)
+            != (trial.fidelity, trial.batch_index, trial.repeat)
+        ):
+            raise self._other_history(f"Trial {trial.number}")
+        self._open[trial.number] = _Open(proposal, trial)
+        self.num_asked += 1
+
+    def _replay_none(self) -> None:
+        if self._ask() is not None:
+            raise self._other_history("What comes after its first trials")
+
+    def _replay_report(self, event: Event) -> None:
+        step, value, stop = (event.content[name] for name in ("step", "value", "stop"))
+        opened = self._open[event.number]
+        if self._should_stop(opened, step, value) != stop:
+            raise self._other_history(f"Stopping trial {event.number}")
+
+    def _other_history(self, what: str) -> RunDirectoryError:
+        return RunDirectoryError(
+            f"{what} of {self._study!r} in {self._store.path} is not the one this search asks for: the "
+            "directory holds the history of another strategy, space, seed, table or version. Give another directory."
+        )
+
+    # The present.
+
+    def _loop(self, executor: Executor, num_slots: int, max_trials: float, until: float) -> None:
+        again = deque(sorted(self._open))  # of a dead process
+        while True:
+            asked_out = False
+            while len(self._under_way) < num_slots:
+                if again:
+                    self._try_again(executor, again.popleft(), "The process died")
+                elif asked_out or self.num_asked >= max_trials or time.monotonic() >= until:
+                    break
+                else:
+                    asked_out = not self._ask_and_submit(executor)
+            if not self._under_way:
+                return
+            for ended in executor.wait(None):
+                self._under_way.remove(ended.number)
+                if ended.status == "lost":
+                    self._try_again(executor, ended.number, ended.error or "The worker died")
+                else:
+                    self._end(ended)
+
+    def _ask_and_submit(self, executor: Executor) -> bool:
+        """Ask once; false where the strategy proposes nothing (for now)."""
+        proposal = self._ask()
+        if proposal is None:
+            if self._open:
+                self._store.none(self._study)
+            return False
+        architecture = proposal.architecture
+        costs = {budget.profiler: float(budget.cost.value(architecture)) for budget in self._budgets}
+        costs |= {name: float(profiler.profile(architecture)) for name, profiler in self._profilers.items()}
+        broken = [str(budget) for budget in self._budgets if not budget.holds(architecture)]
+        trial = Trial(
+            study=self._study,
+            number=self.num_asked,
+            architecture=architecture.to_json(),
+            fidelity=proposal.fidelity,
+            batch_index=proposal.batch_index,
+            repeat=proposal.repeat,
+            status="refused" if broken else "running",
+            attempts=0 if broken else 1,
+            costs=costs,
+            error=f"Over budget: {', '.join(broken)}." if broken else "",
+        )
+        self._store.ask(trial)
+        self.num_asked += 1
+        if broken:
+            self._tell(proposal, trial, FAILED)
+            return True
+        self._open[trial.number] = _Open(proposal, trial)
+        self._submit(executor, trial.number)
+        return True
+
+    def _try_again(self, executor: Executor, number: int, why: str) -> None:
+        opened = self._open[number]
+        trial = opened.trial
+        if self._max_attempts is not None and trial.attempts >= self._max_attempts:
+            error = f"{why} in each of {trial.attempts} attempts at this trial."
+            self._end(Ended(number=number, attempt=trial.attempts, status="failed", error=error))
+            return
+        opened.trial = dataclasses.replace(trial, attempts=trial.attempts + 1)
+        self._store.start(self._study, number, opened.trial.attempts)
+        self._submit(executor, number)
+
+    def _submit(self, executor: Executor, number: int) -> None:
+        opened = self._open[number]
+        proposal = opened.proposal
+        words = [self._seed, int(proposal.architecture.uid[:16], 16), proposal.repeat]
+        task = TrialTask(
+            number=number,
+            attempt=opened.trial.attempts,
+            architecture=opened.trial.architecture,
+            seed=int(np.random.SeedSequence(words).generate_state(1)[0]),
+            timeout_seconds=self._timeout_seconds,
+            fidelity=proposal.fidelity,
+            batch_index=proposal.batch_index,
+        )
+        self._under_way.add(number)
+        executor.submit(task)
+
+    def _on_report(self, number: int, step: int, value: float) -> bool:
+        opened = self._open[number]
+        if step not in opened.stops:
+            stop = self._should_stop(opened, step, value)
+            self._store.report(self._study, number, step=step, value=value, stop=stop)
+        return opened.stops[step]
+
+    def _end(self, ended: Ended) -> None:
+        opened = self._open[ended.number]
+        status, error, outcome = ended.status, ended.error, FAILED
+        if status == "complete":
+            try:
+                outcome = outcome_of(self._metrics, {**opened.trial.costs, **ended.metrics}, ended.scores)
+            except MetricError as wrong:
+                status, error = "failed", f"MetricError: {wrong}"
+        assert status != "lost"  # tried again
+        complete = status == "complete"
+        trial = dataclasses.replace(
+            opened.trial,
+            status=status,
+            metrics=dict(ended.metrics) if complete else {},
+            score=outcome.score if complete else math.nan,
+            loss=outcome.loss,
+            scores=packed(outcome.scores),
+            num_images=0 if outcome.scores is None else len(outcome.scores),
+            error=error,
+            seconds=ended.seconds,
+        )
+        self._store.end(trial)
+        del self._open[ended.number]
+        self._tell(opened.proposal, trial, outcome)
+
+    # The strategy.
+
+    def _ask(self) -> Proposal | None:
+        proposals = self._strategy.ask(1)
+        if len(proposals) > 1:
+            name = type(self._strategy).__name__
+            raise StrategyError(f"A strategy must give at most as many proposals as asked for; {name} was asked for 1.")
+        return proposals[0] if proposals else None
+
+    def _tell(self, proposal: Proposal, trial: Trial, outcome: Outcome) -> None:
+        self._strategy.tell(proposal, outcome)
+        self._on_tell(trial, outcome)
+
+    def _should_stop(self, opened: _Open, step: int, value: float) -> bool:
+        stop = isinstance(self._strategy, StopsTrials) and self._strategy.should_stop(
+            opened.proposal, step, self._metrics[0].signed(value)
+        )
+        opened.stops[step] = stop
+        return stop
+
+
+def outcome_of_trial(trial: Trial, metrics: Sequence[Metric] = SCORE) -> Outcome:
+    """What the strategy was told of a trial that has ended."""
+    if trial.status != "complete":
+        return FAILED
+    return outcome_of(metrics, {**trial.costs, **trial.metrics}, unpacked(trial.scores, trial.num_images))
