@@ -103,7 +103,7 @@ def _batch(path: Path, *, num_classes: int) -> tuple[npt.NDArray[np.uint8], npt.
         got = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         raise DataError(f"{path}: `data` must be an array uint8 (N, {num_values}); got {got}. Fetch the file again.")
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise DataError(f"{path}: `labels` must be a list of integers; got {str(labels):.60}. Fetch the file again.")
+        raise DataError(f"{path}: `labels` must be a list of integers; got {labels!s:.60}. Fetch the file again.")
     if len(labels) != len(data):
         raise DataError(f"{path} holds {len(data)} images but {len(labels)} labels. Fetch the file again.")
     wrong = [label for label in labels if not 0 <= label < num_classes]

@@ -58,8 +58,8 @@ def load_data(
         raise ConfigError(f"`preprocessing` is for the data set 'image-folder'; got {preprocessing!r} for {name!r}.")
     if image_size is not None and name not in ("image-folder", "landmark-list"):
         raise ConfigError(
-            f"`image_size` is for the data sets 'image-folder' and 'landmark-list'; got {image_size} for {name!r}, whose "
-            "images have the size they are published in."
+            f"`image_size` is for the data sets 'image-folder' and 'landmark-list'; got {image_size} for {name!r}, "
+            "whose images have the size they are published in."
         )
     if name == "digits":
         return digits(seed=seed, train_size=train_size, search_size=search_size, augment=augment)

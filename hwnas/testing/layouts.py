@@ -80,12 +80,11 @@ def write_image_folder(
         The folder.
 
     Raises:
-        ConfigError: for a class without images.
+        ConfigError: for no class, or a class without images.
     """
+    _require_some(num_classes=num_classes, train_per_class=train_per_class, val_per_class=val_per_class)
     rng = np.random.default_rng([seed, 1])
     for part, num in (("train", train_per_class), ("val", val_per_class)):
-        if num < 1:
-            raise ConfigError(f"`{part}_per_class` must be at least 1; got {num}.")
         for label in range(num_classes):
             name = f"n{label + 1:08d}"
             where = Path(folder) / part / name
@@ -123,8 +122,9 @@ def write_landmark_list(
         The folder.
 
     Raises:
-        ConfigError: for another number of points.
+        ConfigError: for another number of points, or a part without images.
     """
+    _require_some(num_train=num_train, num_test=num_test)
     rng = np.random.default_rng([seed, 2])
     for part, num in (("train_data", num_train), ("test_data", num_test)):
         images = Path(folder) / part / "imgs"
@@ -141,6 +141,12 @@ def write_landmark_list(
             lines.append(" ".join([f"{part}/imgs/{name}", *values, *map(str, attributes), *angles]) + "\n")
         (Path(folder) / part / "list.txt").write_text("".join(lines), encoding="utf-8")
     return Path(folder)
+
+
+def _require_some(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ConfigError(f"`{name}` must be at least 1; got {number}.")
 
 
 def _labels(num: int, num_classes: int, rng: np.random.Generator, *, what: str) -> npt.NDArray[np.int64]:
