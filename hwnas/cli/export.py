@@ -10,29 +10,37 @@ import typer
 
 from hwnas.cli.architecture_argument import read_architecture
 from hwnas.cli.console import print_json, print_line, print_note
-from hwnas.cli.options import Json
-from hwnas.errors import BadInputError, CheckpointError, ExportError
+from hwnas.cli.options import AllowUrl, Json
+from hwnas.errors import BadInputError, ExportError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from hwnas.nn import ModelSpace
+    from hwnas.space import Architecture
 
 __all__ = ["EXAMPLE", "command"]
 
-EXAMPLE = "hwnas export mobilenet_v3_28 --arch architecture.json --weights network.safetensors --out net.onnx"
+EXAMPLE = "hwnas export hardcorenas-a --weights hardcorenas_a.safetensors --out net.onnx"
 
 
 def command(
-    source: Annotated[str, typer.Argument(metavar="RUN|SPACE", help="The folder of a search, or a space.")],
+    source: Annotated[
+        str, typer.Argument(metavar="RUN|SPACE|NAME", help="The folder of a search, a space, or a published network.")
+    ],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     arch: Annotated[
         str | None, typer.Option(metavar="STRING|NAME|FILE.json", help="With a space: which of its networks.")
     ] = None,
     weights: Annotated[
-        Path | None,
-        typer.Option(help="With a space: the network's .safetensors file, or the folder of a supernet."),
+        str | None,
+        typer.Option(
+            metavar="FILE|FOLDER|URL",
+            help="With a space: weights of the network or of the supernet, .safetensors or of torch.save; or the "
+            "folder of a supernet.",
+        ),
     ] = None,
+    allow_url: AllowUrl = False,
     json: Json = False,
 ) -> None:
     """Write the ONNX file of a run's network, or of a network of a space with the weights given."""
@@ -40,12 +48,8 @@ def command(
         if arch is not None or weights is not None:
             raise BadInputError("A run has its own architecture and weights; leave --arch and --weights away.")
         _copy_from_run(Path(source), out)
-    elif arch is None:
-        raise BadInputError(
-            f"{source} is no folder of a run, so it is taken for a space: say which of its networks with --arch."
-        )
     else:
-        _export_from_space(source, arch, weights, out)
+        _export_from_space(source, arch, weights, out, allow_url)
     size_bytes = out.stat().st_size
     if json:
         print_json({"file": str(out), "size_bytes": size_bytes})
@@ -65,34 +69,38 @@ def _copy_from_run(run: Path, out: Path) -> None:
         raise ExportError(f"{network} cannot be copied to {out}: {error}. Give another --out.") from error
 
 
-def _export_from_space(reference: str, arch: str, weights: Path | None, out: Path) -> None:
+def _export_from_space(reference: str, arch: str | None, weights: str | None, out: Path, allow_url: bool) -> None:
     from hwnas.export import export_onnx
-    from hwnas.nn.families import load_space
-    from hwnas.train import load_supernet
+    from hwnas.nn.families import find_published, load_space
 
+    if arch is None and find_published(reference) is not None:
+        arch = reference
+    if arch is None:
+        raise BadInputError(
+            f"{reference} is no folder of a run, so it is taken for a space: say which of its networks with --arch."
+        )
     space: ModelSpace = load_space(reference)
     architecture = read_architecture(space, arch)
-    if weights is not None and weights.is_dir():
-        load_supernet(space, weights)
-        print_note("Batch norm has the supernet's statistics, not this network's: good for measuring, not for use.")
-    network = space.freeze(architecture)
     if weights is None:
         print_note("Without --weights the network is untrained: good for measuring, not for use.")
-    elif not weights.is_dir():
-        _load(network, weights)
+        network = space.freeze(architecture)
+    else:
+        network = _trained(space, architecture, weights, allow_url)
     export_onnx(network, space.example_inputs, out)
 
 
-def _load(network: nn.Module, path: Path) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _trained(space: ModelSpace, architecture: Architecture, weights: str, allow_url: bool) -> nn.Module:
+    """The network with weights of its own, or with those of its supernet."""
+    from hwnas.train import load_supernet, load_weights, read_weights, weights_fit
 
-    try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is no safetensors file of weights: {error}.") from error
-    except RuntimeError as error:  # torch's one error for names and shapes that do not fit
-        problems = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{path} does not hold the weights of this architecture: {problems[:300]}. Give the --arch they belong to."
-        ) from error
+    if Path(weights).is_dir():
+        load_supernet(space, weights)
+    else:
+        tensors = read_weights(weights, allow_url=allow_url)
+        if not weights_fit(space, tensors):
+            network = space.freeze(architecture)
+            load_weights(network, tensors)
+            return network
+        load_weights(space, tensors)
+    print_note("Batch norm has the supernet's statistics, not this network's: good for measuring, not for use.")
+    return space.freeze(architecture)

@@ -26,7 +26,7 @@ from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_chec
 from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, evaluate_accuracy
 from hwnas.train.final import FinalRecipe, train_finally
 from hwnas.train.fine_tune import fine_tune
-from hwnas.train.foreign_weights import load_weights, read_weights
+from hwnas.train.foreign_weights import load_weights, read_weights, weights_fit
 from hwnas.train.function_evaluator import FunctionEvaluator
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, StepContext, TrainingResult, train
@@ -66,4 +66,5 @@ __all__ = [
     "train",
     "train_finally",
     "train_supernet",
+    "weights_fit",
 ]

@@ -25,7 +25,7 @@ from hwnas.nn.families import PUBLISHED_NAMES
 from hwnas.train.checkpoint import FORMAT
 from hwnas.train.resemblance import resemblance
 
-__all__ = ["load_weights", "read_weights"]
+__all__ = ["load_weights", "read_weights", "weights_fit"]
 
 _ENTRIES = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "network", "net")
 """Where training programs keep weights; averaged ones first, as they are the ones to use."""
@@ -80,15 +80,26 @@ def load_weights(
             listed, and where many differ the message says which known network they would fit.
     """
     own = _without_wrappers(module.state_dict())
-    given = _without_wrappers(weights)
-    renames = [rename] if rename is not None else [lambda name: name, *PUBLISHED_NAMES.values()]
-    attempts = [_renamed(given, each) for each in renames]
+    attempts = _attempts(weights, rename)
     named = next((attempt for attempt in attempts if not _differences(own, attempt)), None)
     if named is None:
         raise CheckpointError(_explained(own, attempts[0]))
     with torch.no_grad():
         for name, tensor in named.items():
             own[name].copy_(tensor)
+
+
+def weights_fit(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Whether `load_weights` can load the weights into the module, without `rename`."""
+    own = _without_wrappers(module.state_dict())
+    return any(not _differences(own, attempt) for attempt in _attempts(weights, None))
+
+
+def _attempts(weights: Mapping[str, Tensor], rename: Callable[[str], str | None] | None) -> list[dict[str, Tensor]]:
+    """The weights by the names they may have here."""
+    given = _without_wrappers(weights)
+    renames = [rename] if rename is not None else [lambda name: name, *PUBLISHED_NAMES.values()]
+    return [_renamed(given, each) for each in renames]
 
 
 def _renamed(weights: Mapping[str, Tensor], rename: Callable[[str], str | None]) -> dict[str, Tensor]:
@@ -119,7 +130,7 @@ def _differences(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict
 def _explained(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     differences = _differences(own, given)
     listed = "; ".join(
-        f"{len(names)} {kind}: {', '.join(names[:_NUM_SHOWN])}{', ...' * (len(names) > _NUM_SHOWN)}"
+        f"{len(names)} {kind}: {', '.join(names[:_NUM_SHOWN])}{' and others' * (len(names) > _NUM_SHOWN)}"
         for kind, names in differences.items()
     )
     if max(map(len, differences.values())) <= _NUM_SHOWN:

@@ -1,4 +1,4 @@
-"""The published networks of HardCoRe-NAS beside their strings, and timm's models and their counts."""
+"""The published networks of HardCoRe-NAS beside their strings and timm's models, with their counts."""
 
 from __future__ import annotations
 

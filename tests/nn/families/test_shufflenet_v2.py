@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from hwnas.errors import SpaceError
 from hwnas.nn import ModelSpace, count
-from hwnas.nn.families import FAMILIES, SHUFFLENET_V2_NETWORKS, family, shufflenet_v2
+from hwnas.nn.families import FAMILIES, SHUFFLENET_V2_NETWORKS, family, shufflenet_v2, spos_weight_name
 from hwnas.profiler import FlopsProfiler, NumParamsProfiler
 from hwnas.space import Architecture
+from hwnas.train import load_weights, read_weights
 
 from .agreement import assert_counts_agree, assert_file_agrees, assert_frozen_agrees, assert_trains
+from .spos_supernet import SposSupernet, save_as_published, tiny_supernet
 from .test_architecture_string import randomise
 
 OPTIONS = ("k3", "k5", "k7", "xception")
@@ -295,3 +297,32 @@ def test_other_blocks_to_choose_from() -> None:
 def test_a_wrong_option_is_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         shufflenet_v2(**options)  # type: ignore[arg-type]
+
+
+def test_the_authors_supernet_has_the_names_and_shapes_of_ours(published: ModelSpace) -> None:
+    with torch.device("meta"):
+        theirs = SposSupernet().state_dict()
+    ours = published.module.state_dict()
+    assert {spos_weight_name(name): tensor.shape for name, tensor in theirs.items()} == {
+        name: tensor.shape for name, tensor in ours.items()
+    }
+
+
+def test_the_authors_found_network_has_the_names_of_ours() -> None:
+    with torch.device("meta"):
+        names = list(SHUFFLENET_V2_NETWORKS["spos"].build().state_dict())
+    assert [spos_weight_name(name) for name in names] == names
+
+
+def test_a_path_of_the_authors_supernet_gives_its_outputs(tmp_path: Path) -> None:
+    theirs, ours = tiny_supernet(), family("shufflenet_v2_8").eval()
+    path = save_as_published(theirs, tmp_path / "checkpoint-150000.pth.tar")
+    load_weights(ours, read_weights(path), rename=spos_weight_name)
+    images = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for candidates in ((0, 1, 2, 3), (3, 3, 0, 1), (2, 0, 3, 2)):
+        names = (choice.name for choice in ours.space.choices)
+        architecture = {name: OPTIONS[c] for name, c in zip(names, candidates, strict=True)}
+        with torch.no_grad():
+            expected = theirs(images, candidates)
+            torch.testing.assert_close(ours(images, architecture), expected, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(ours.freeze(architecture).eval()(images), expected, atol=1e-5, rtol=1e-5)
