@@ -178,7 +178,7 @@ class _List:
 
     def _row(self, fields: list[str], number: int) -> npt.NDArray[np.float64]:
         try:
-            row = np.array(fields[1:], dtype=np.float64)
+            row = np.array([float(field) for field in fields[1:]])
         except ValueError as error:
             raise self._wrong(number, f"has a field that is no number ({error})") from error
         points = row[: 2 * self.num_points]
@@ -205,8 +205,8 @@ class _List:
 
 
 def _behind_imgs(name: str) -> PurePosixPath:
-    """The part of a path behind its last folder `imgs`; the path itself where there is none."""
-    parts = PurePosixPath(name).parts
+    """The part of a path behind its last folder `imgs`; all of it, but made relative, where there is none."""
+    parts = [part for part in PurePosixPath(name).parts if part != "/"]
     behind = parts[len(parts) - parts[::-1].index("imgs") :] if "imgs" in parts else parts
     return PurePosixPath(*behind)
 

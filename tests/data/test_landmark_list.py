@@ -139,6 +139,7 @@ def test_workers_change_nothing(folder):
         ("train_data/imgs/a.png", "a.png"),
         ("/home/someone/imgs/data/train_data/imgs/sub/a.png", "sub/a.png"),
         ("sub/a.png", "sub/a.png"),
+        ("/sub/a.png", "sub/a.png"),
     ],
 )
 def test_only_what_is_behind_imgs_counts(name, found):

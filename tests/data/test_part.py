@@ -80,3 +80,36 @@ def test_items_that_do_not_stack():
     part = DatasetPart(Ragged(), LABELS, INDICES, num_classes=4, content="")
     with pytest.raises(DataError, match="Items of Ragged do not stack into a batch"):
         part.batch(np.arange(3))
+
+
+class Moved(Dataset):
+    """Targets that random transforms change together with the input."""
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        shift = torch.rand(2, dtype=torch.float64)
+        return torch.full((2,), float(index)) + shift, index + shift
+
+
+def test_targets_that_are_no_classes_move_with_their_input():
+    targets = torch.arange(40.0)[:, None].repeat(1, 2)
+    part = DatasetPart(Plain(), targets, INDICES, num_classes=0, content="", augmented=Moved())
+    where = np.array([3, 0, 7])
+    assert torch.equal(part.batch(where).labels, part.labels[where])
+    batch = part.batch(where, seed=(1,))
+    assert batch.labels.dtype == torch.float32
+    torch.testing.assert_close(batch.labels, batch.inputs[0].float())
+    assert not torch.equal(batch.labels, part.labels[where])
+
+
+def test_data_that_a_worker_cannot_read_are_told_as_here():
+    class Broken(Plain):
+        def __getitem__(self, index):
+            raise OSError("no such disk")
+
+    for num_workers in (0, 1):
+        part = DatasetPart(Broken(), LABELS, INDICES, num_classes=4, content="", num_workers=num_workers)
+        with pytest.raises(DataError, match=r"^Item 39 of the data cannot be read \(no such disk\)\. Replace the file"):
+            list(stream(part, [Request(indices=np.arange(2))]))
