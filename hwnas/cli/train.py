@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hwnas.cli.console import print_json, print_line, progress_bars
-from hwnas.cli.options import Config, Json
+from hwnas.cli.options import AllowUrl, Config, Json
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -18,6 +18,11 @@ EXAMPLE = "hwnas train config.toml --out runs/supernet"
 def command(
     config: Config,
     out: Annotated[Path, typer.Option(help="Folder of the supernet; a search takes it as `supernet`.")],
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="Begin with these weights: .safetensors, or of torch.save."),
+    ] = None,
+    allow_url: AllowUrl = False,
     json: Json = False,
 ) -> None:
     """Train a supernet; interrupted, the same command goes on from the last checkpoint.
@@ -32,6 +37,8 @@ def command(
         result = train_configured(
             read,
             out,
+            weights=weights,
+            allow_url=allow_url,
             progress=lambda step: show(
                 "train supernet", step.step, step.num_steps, f"epoch {step.epoch}, loss {step.loss:.3f}"
             ),

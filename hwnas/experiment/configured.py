@@ -23,7 +23,7 @@ from hwnas.experiment.search import search_each
 from hwnas.experiment.supernet import train_whole_space
 from hwnas.nn import ModelSpace
 from hwnas.nn.families import load_space
-from hwnas.train import Progress, TrainingResult
+from hwnas.train import Progress, TrainingResult, read_weights
 
 __all__ = ["retrain_configured", "search_configured", "train_configured"]
 
@@ -72,20 +72,30 @@ def search_configured(
 
 
 def train_configured(
-    config: SearchConfig, directory: str | Path, *, progress: Callable[[Progress], None] | None = None
+    config: SearchConfig,
+    directory: str | Path,
+    *,
+    weights: str | Path | None = None,
+    allow_url: bool = False,
+    progress: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
     """Train the supernet that a configuration describes, or go on with it.
 
     Args:
         config: of which the space, the data, `train` and the seed are used.
         directory: for the checkpoints; a search finds the supernet there.
+        weights: the file or address of weights to begin with, as of `read_weights`; new ones if not given.
+        allow_url: whether an address may be fetched.
         progress: called after every step.
 
     Raises:
-        Exception: whatever `train_whole_space` raises.
+        Exception: whatever `read_weights` and `train_whole_space` raise.
     """
+    given = None if weights is None else read_weights(weights, allow_url=allow_url)
     space, data = _loaded(config)
-    return train_whole_space(space, data, config.train, seed=config.seed, directory=Path(directory), progress=progress)
+    return train_whole_space(
+        space, data, config.train, seed=config.seed, directory=Path(directory), weights=given, progress=progress
+    )
 
 
 def retrain_configured(

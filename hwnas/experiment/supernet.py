@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from hwnas.cost import CostTable
 from hwnas.data import Splits
@@ -21,6 +23,7 @@ def train_whole_space(
     *,
     seed: int,
     directory: Path,
+    weights: Mapping[str, Tensor] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
     """Train a supernet whose largest and smallest architectures, and whose bins, are by MACs.
@@ -33,6 +36,7 @@ def train_whole_space(
         recipe: how.
         seed: of all randomness.
         directory: for the checkpoints.
+        weights: what training begins with; those that the space has if not given.
         progress: called after every step.
 
     Raises:
@@ -48,6 +52,7 @@ def train_whole_space(
         largest=macs.maximum().architecture,
         smallest=macs.minimum().architecture,
         cost=macs,
+        weights=weights,
         directory=directory,
         progress=progress,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from hwnas.cost import CostTable
 from hwnas.data import Splits, Task
@@ -25,6 +26,7 @@ from hwnas.train.checkpoint import (
     write_checkpoint,
 )
 from hwnas.train.cost_bins import CostBins
+from hwnas.train.foreign_weights import load_weights
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import CHECKPOINT_SECONDS, Progress, Step, TrainingResult, train
 from hwnas.train.recipe import Recipe
@@ -34,6 +36,8 @@ from hwnas.train.single_path import single_path
 __all__ = ["load_supernet", "save_supernet", "train_supernet"]
 
 _KIND = "supernet"
+_GIVEN = "given weights"
+"""The role in a run of weights that were trained elsewhere, by their digest."""
 
 
 def train_supernet(
@@ -45,6 +49,7 @@ def train_supernet(
     largest: Architecture | None = None,
     smallest: Architecture | None = None,
     cost: CostTable | None = None,
+    weights: Mapping[str, Tensor] | None = None,
     directory: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     accelerator: Any | None = None,
@@ -64,6 +69,8 @@ def train_supernet(
         largest: the architecture with the most MACs; needed for the sandwich rule.
         smallest: that with the fewest.
         cost: multiply-accumulates; needed for a recipe with `macs_range`.
+        weights: what training begins with, as `load_weights` takes them; those that the space has if not given. They
+            are a part of what run it is.
         directory: for the checkpoints; None: none are written.
         progress: called after every step.
         accelerator: an `accelerate.Accelerator` of one's own; one is made if not given.
@@ -71,7 +78,8 @@ def train_supernet(
         checkpoint_seconds: how often to write a checkpoint within an epoch.
 
     Raises:
-        CheckpointError: for checkpoints of another run, or that cannot be read or written.
+        CheckpointError: for checkpoints of another run, or that cannot be read or written; for `weights` that do not
+            fit.
         ConfigError: for the sandwich rule without its two architectures, a `macs_range` without a cost or that no
             architecture meets, or a batch size that does not fit.
         DataError: for data of another shape than the space's example inputs.
@@ -84,6 +92,9 @@ def train_supernet(
     roles = {name: architecture.uid for name, architecture in ends.items()} if recipe.scheme == "sandwich" else {}
     if recipe.macs_range is not None and cost is not None:
         roles["cost"] = canonical_uid(cost.to_json())
+    if weights is not None:
+        load_weights(space, weights)
+        roles[_GIVEN] = _digest(_state(space))
     run = Run(
         kind=_KIND,
         subject=space.space.uid,
@@ -121,7 +132,13 @@ def load_supernet(space: ModelSpace, path: str | Path) -> Checkpoint:
         CheckpointError: where there is none, or for a checkpoint of another kind or space.
     """
     path = Path(path)
-    checkpoint = latest_checkpoint(path) if path.is_dir() else read_checkpoint(path)
+    try:
+        checkpoint = latest_checkpoint(path) if path.is_dir() else read_checkpoint(path)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error} A supernet is a folder that `hwnas train` wrote, or a checkpoint in it; weights of others become "
+            "one by `hwnas train --weights`, or as they are by `load_weights` and `save_supernet`."
+        ) from error
     if checkpoint is None:
         raise CheckpointError(f"{path} holds no checkpoint. Train a supernet there first.")
     if checkpoint.run.kind != _KIND or checkpoint.run.subject != space.space.uid:
@@ -150,14 +167,8 @@ def save_supernet(space: ModelSpace, directory: str | Path) -> Path:
         CheckpointError: the directory holds other weights, which are left as they are, or cannot be written.
     """
     directory = Path(directory)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model_state(space).items()}
-    digest = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    run = Run(
-        kind=_KIND, subject=space.space.uid, recipe={}, seed=0, splits={}, roles={"given weights": digest.hexdigest()}
-    )
+    state = _state(space)
+    run = Run(kind=_KIND, subject=space.space.uid, recipe={}, seed=0, splits={}, roles={_GIVEN: _digest(state)})
     present = latest_checkpoint(directory)
     if present is not None:
         run.require_same(present.run, path=last_file(directory) or directory)
@@ -174,6 +185,18 @@ def save_supernet(space: ModelSpace, directory: str | Path) -> Path:
         ),
     )
     return directory
+
+
+def _state(space: ModelSpace) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model_state(space).items()}
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _step(space: ModelSpace, task: Task, recipe: Recipe, ends: dict[str, Architecture], cost: CostTable | None) -> Step:

@@ -2,8 +2,11 @@ import json
 import pathlib
 
 import pytest
+import torch
 
 from hwnas.cli.main import main
+from hwnas.nn.families import family
+from hwnas.train import load_supernet
 
 CONFIG = """
 space = "mobilenet_v3_8"
@@ -61,3 +64,47 @@ def test_a_wrong_key_is_2_before_anything_is_written(
     assert code == 2
     assert "Unknown key `train.epoch`. Did you mean `train.epochs`?" in error
     assert not (tmp_path / "supernet").exists()
+
+
+def test_training_begins_with_weights_of_others(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, out = tmp_path / "config.toml", tmp_path / "supernet"
+    config.write_text(CONFIG.replace("epochs = 2", "epochs = 0.5\nlearning_rate = 1e-12"))
+    given = family("mobilenet_v3_8")
+    torch.save({"state_dict": {f"module.{n}": t for n, t in given.state_dict().items()}}, tmp_path / "weights.pth")
+    arguments = (str(config), "--out", str(out), "--weights")
+    assert run(capsys, *arguments, str(tmp_path / "weights.pth"))[0] == 0
+    trained = family("mobilenet_v3_8")
+    load_supernet(trained, out)
+    for name, parameter in given.named_parameters():  # after a step of no length
+        torch.testing.assert_close(dict(trained.named_parameters())[name], parameter, atol=1e-6, rtol=0)
+    code, _, error = run(capsys, str(config), "--out", str(out))
+    assert (code, "given weights" in error) == (2, True)  # another run: it began with new ones
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("none.pth", "none.pth is missing"),
+        ("cut.pth", "cut.pth is truncated, damaged, or no file of weights"),
+        ("module.pth", "module.pth is a pickle that runs code when it is read"),
+        ("network.pth", "The weights seem to be of the supernet of the space 'nasbench201_8'"),
+        ("http://127.0.0.1:9/a.pth", "(on the command line --allow-url)"),
+    ],
+)
+def test_weights_that_cannot_be_begun_with_are_2(
+    weights: str,
+    message: str,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("config.toml").write_text(CONFIG)
+    other = family("nasbench201_8")
+    torch.save(other.state_dict(), "network.pth")
+    torch.save(torch.nn.Linear(1, 1), "module.pth")
+    pathlib.Path("cut.pth").write_bytes(pathlib.Path("network.pth").read_bytes()[:1000])
+    code, out, error = run(capsys, "config.toml", "--out", "supernet", "--weights", weights)
+    assert (code, out) == (2, "")
+    assert message in error
+    assert not pathlib.Path("supernet").exists()

@@ -106,6 +106,32 @@ def test_load_supernet_of_another_space(directory, tmp_path):
         load_supernet(make_space(), tmp_path / "nowhere")
 
 
+def test_weights_of_others_are_no_supernet_yet(tmp_path):
+    torch.save(make_space().state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(
+        CheckpointError, match=r"weights\.pth is missing, .* weights of others become one by `hwnas train"
+    ):
+        load_supernet(make_space(), tmp_path / "weights.pth")
+
+
+def test_training_begins_with_given_weights(tmp_path):
+    expected, found = make_space(seed=5), make_space(seed=9)
+    given = {name: tensor.clone() for name, tensor in expected.state_dict().items()}
+    train_supernet(expected, make_splits(), RECIPE, seed=1)
+    train_supernet(found, make_splits(), RECIPE, seed=1, weights=given, directory=tmp_path)
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(tensor, found.state_dict()[name])
+    again = make_space(seed=7)
+    result = train_supernet(again, make_splits(), RECIPE, seed=1, weights=given, directory=tmp_path)
+    assert result.resumed_from == result.num_steps
+    with pytest.raises(
+        CheckpointError, match=r"another run: roles.given weights is '[0-9a-f]{64}' there and None here"
+    ):
+        train_supernet(again, make_splits(), RECIPE, seed=1, directory=tmp_path)
+    with pytest.raises(CheckpointError, match="weights seem to be of other options"):
+        train_supernet(make_space(outputs=4), make_splits(), RECIPE, seed=1, weights=given)
+
+
 def test_given_weights_are_kept_as_a_supernet(tmp_path):
     given, fresh = make_space(), make_space(seed=3)
     folder = save_supernet(given, tmp_path / "given")
