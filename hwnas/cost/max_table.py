@@ -52,7 +52,8 @@ class MaxTable:
         Raises:
             ArchitectureError: the space does not allow it.
         """
-        return float(self.values(self.space.encode([architecture]))[0])
+        codes = self.space.codes(architecture)
+        return max(row.value_of_codes(codes) for row in self.rows)
 
     def values(self, codes: ArrayLike) -> NDArray[np.float64]:
         """The costs (n,) of encoded architectures (n, num_choices).

@@ -37,6 +37,13 @@ class Architecture(Mapping[str, Option]):
                 )
             self._options[name] = option
 
+    @classmethod
+    def owning(cls, options: dict[str, Option]) -> Architecture:
+        """The architecture that takes over a dictionary of canonical options, unchecked: for a `Space`'s own."""
+        architecture = cls.__new__(cls)
+        architecture._options = options
+        return architecture
+
     def __getitem__(self, name: str) -> Option:
         return self._options[name]
 

@@ -30,6 +30,7 @@ class Space:
     Attributes:
         choices: in order.
         names: of the choices, in order.
+        num_options: of the choices, in order.
         coded_conditions: of every choice, an OR of ANDs of (position, codes); `{{}}` always holds.
     """
 
@@ -45,6 +46,7 @@ class Space:
             raise SpaceError("A space must have at least one choice; got none. Put a choice into the model.")
         self._positions: dict[str, int] = {}
         coded: list[CodedCondition] = []
+        self.num_options: tuple[int, ...] = tuple(choice.num_options for choice in self.choices)
         for position, choice in enumerate(self.choices):
             if choice.name in self._positions:
                 raise SpaceError(
@@ -55,6 +57,8 @@ class Space:
             self._positions[choice.name] = position
         self.names: tuple[str, ...] = tuple(self._positions)
         self.coded_conditions: tuple[CodedCondition, ...] = tuple(coded)
+        self._lookups = tuple((choice.name, choice._codes) for choice in self.choices)
+        self._conjunctions = tuple(tuple(tuple(part) for part in condition) for condition in coded)
 
     def _coded(self, choice: Choice) -> CodedCondition:
         conjunctions = []
@@ -165,7 +169,7 @@ class Space:
             ArchitectureError: the space does not allow `architecture`.
             SpaceError: a probability outside [0, 1], or a space with one architecture.
         """
-        return self._architecture(variation.mutate(self, self._codes(architecture), rng, probability))
+        return self._architecture(variation.mutate(self, self.codes(architecture), rng, probability))
 
     def crossover(
         self, first: Mapping[str, Option], second: Mapping[str, Option], rng: np.random.Generator
@@ -177,7 +181,7 @@ class Space:
         Raises:
             ArchitectureError: the space does not allow a parent.
         """
-        return self._architecture(variation.crossover(self, self._codes(first), self._codes(second), rng))
+        return self._architecture(variation.crossover(self, self.codes(first), self.codes(second), rng))
 
     def enumerate(self) -> Iterator[Architecture]:
         """All architectures, the last choice changing fastest."""
@@ -193,10 +197,13 @@ class Space:
 
     def is_active(self, position: int, codes: Sequence[int]) -> bool:
         """Whether a choice is active, given the codes of the earlier ones."""
-        return any(
-            all(codes[place] in allowed for place, allowed in conjunction)
-            for conjunction in self.coded_conditions[position]
-        )
+        for conjunction in self._conjunctions[position]:
+            for place, allowed in conjunction:
+                if codes[place] not in allowed:
+                    break
+            else:
+                return True
+        return False
 
     def active(self, position: int, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Whether a choice is active (n,), given encoded architectures (n, num_choices)."""
@@ -210,13 +217,34 @@ class Space:
             result |= holds
         return result
 
+    def codes(self, options: Mapping[str, Option]) -> list[int]:
+        """The codes of one architecture: a row of `encode` as a list, sooner than an array is made.
+
+        Raises:
+            ArchitectureError: as `validate`.
+        """
+        if not isinstance(options, Architecture):
+            return self._codes_by_rule(options)
+        held = options._options
+        codes: list[int] = []
+        num_found = 0
+        for position, (name, code_of) in enumerate(self._lookups):
+            if self.is_active(position, codes):
+                if name not in held or held[name] not in code_of:
+                    return self._codes_by_rule(options)
+                codes.append(code_of[held[name]])
+                num_found += 1
+            else:
+                codes.append(INACTIVE)
+        return codes if num_found == len(held) else self._codes_by_rule(options)
+
     def encode(self, architectures: Iterable[Mapping[str, Option]]) -> NDArray[np.int32]:
         """The architectures as codes (n, num_choices); -1 where a choice is inactive.
 
         Raises:
             ArchitectureError: one that the space does not allow.
         """
-        rows = [self._codes(architecture) for architecture in architectures]
+        rows = [self.codes(architecture) for architecture in architectures]
         return np.array(rows, dtype=np.int32, order="F").reshape(len(rows), len(self.choices), order="F")
 
     def decode(self, codes: ArrayLike) -> list[Architecture]:
@@ -246,9 +274,10 @@ class Space:
             ArchitectureError: naming the choice that is unknown, missing, inactive or has another
                 option than it allows.
         """
-        return self._architecture(self._codes(options))
+        return self._architecture(self.codes(options))
 
-    def _codes(self, options: Mapping[str, Option]) -> list[int]:
+    def _codes_by_rule(self, options: Mapping[str, Option]) -> list[int]:
+        """As `codes`, one rule after the other, so that an error says which is broken."""
         if not isinstance(options, Mapping):
             raise ArchitectureError(f"An architecture must be a mapping from choices to options; got {options!r}.")
         for name in options:
@@ -271,7 +300,7 @@ class Space:
         return codes
 
     def _architecture(self, codes: Sequence[int]) -> Architecture:
-        return Architecture(
+        return Architecture.owning(
             {
                 choice.name: choice.options[code]
                 for choice, code in zip(self.choices, codes, strict=True)

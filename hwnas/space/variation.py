@@ -20,9 +20,8 @@ def mutate(space: Space, codes: Sequence[int], rng: np.random.Generator, probabi
     """The codes of a neighbour; see `Space.mutate`."""
     if probability is not None and not 0 <= probability <= 1:
         raise SpaceError(f"`probability` must be between 0 and 1; got {probability}.")
-    free = [
-        position for position, code in enumerate(codes) if code != INACTIVE and space.choices[position].num_options > 1
-    ]
+    num_options = space.num_options
+    free = [position for position, code in enumerate(codes) if code != INACTIVE and num_options[position] > 1]
     if not free:
         raise SpaceError("A space with one architecture cannot be mutated; give a choice a second option.")
     drawn = rng.random(len(free)) < (1 / len(free) if probability is None else probability)
@@ -30,13 +29,12 @@ def mutate(space: Space, codes: Sequence[int], rng: np.random.Generator, probabi
     redrawn = {free[index] for index in np.flatnonzero(drawn)} or {free[rng.integers(len(free))]}
     child: list[int] = []
     for position, code in enumerate(codes):
-        num_options = space.choices[position].num_options
         if not space.is_active(position, child):
             child.append(INACTIVE)
         elif code == INACTIVE:
-            child.append(int(rng.integers(num_options)))
+            child.append(int(rng.integers(num_options[position])))
         elif position in redrawn:
-            child.append((code + 1 + int(rng.integers(num_options - 1))) % num_options)
+            child.append((code + 1 + int(rng.integers(num_options[position] - 1))) % num_options[position])
         else:
             child.append(code)
     return child
@@ -45,12 +43,14 @@ def mutate(space: Space, codes: Sequence[int], rng: np.random.Generator, probabi
 def crossover(space: Space, first: Sequence[int], second: Sequence[int], rng: np.random.Generator) -> list[int]:
     """The codes of a child; see `Space.crossover`."""
     child: list[int] = []
-    for position, parents in enumerate(zip(first, second, strict=True)):
-        known = [code for code in parents if code != INACTIVE]
+    sides = (rng.random(len(first)) < 0.5).tolist()
+    for position, (one, other, is_first) in enumerate(zip(first, second, sides, strict=True)):
         if not space.is_active(position, child):
             child.append(INACTIVE)
-        elif known:
-            child.append(known[int(rng.integers(len(known)))])
+        elif one == other == INACTIVE:
+            child.append(int(rng.integers(space.num_options[position])))
+        elif other == INACTIVE or (is_first and one != INACTIVE):
+            child.append(one)
         else:
-            child.append(int(rng.integers(space.choices[position].num_options)))
+            child.append(other)
     return child

@@ -32,6 +32,7 @@ def test_values_extremes_and_json(seed):
     peak, codes = MaxTable(rows), space.enumerate_codes()
     expected = np.max([row.values(codes) for row in rows], axis=0)
     assert (peak.values(codes) == expected).all()
+    assert [peak.value(architecture) for architecture in space.decode(codes[:20])] == expected[:20].tolist()
     assert peak.minimum().value == pytest.approx(expected.min(), rel=1e-12)
     assert peak.maximum().value == pytest.approx(expected.max(), rel=1e-12)
     assert peak.value(peak.minimum().architecture) == peak.minimum().value

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -74,6 +75,30 @@ def test_validate_returns_the_spaces_own_objects():
 def test_validate_says_what_is_wrong(given, message):
     with pytest.raises(ArchitectureError, match=message):
         SPACE.validate(given)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=50, deadline=None)
+def test_codes_of_one_are_a_row_of_encode(seed):
+    """Of the space's own architectures, of mappings, and of architectures with equal options of other types."""
+    space = random_space(seed)
+    architecture = space.sample(np.random.default_rng(seed))
+    [row] = space.encode([architecture]).tolist()
+    same = Architecture({name: float(o) if type(o) is int else o for name, o in architecture.items()})
+    for given_ in (architecture, dict(architecture), same):
+        assert space.codes(given_) == row
+
+
+@pytest.mark.parametrize("changed", [{"depth": 3}, {"kernel": 9}, {"other": 1}, {}])
+def test_architectures_of_another_space_are_refused_as_mappings_are(changed):
+    """Inactive, not an option, unknown, missing: with the same words."""
+    space = Space([Choice("depth", (2, 3)), Choice("kernel", (3, 5), condition=[[Requirement("depth", (2,))]])])
+    wrong = {"depth": 2, "kernel": 5} | changed if changed else {"depth": 2}
+    with pytest.raises(ArchitectureError) as of_mapping:
+        space.codes(wrong)
+    with pytest.raises(ArchitectureError) as of_architecture:
+        space.codes(Architecture(wrong))
+    assert str(of_architecture.value) == str(of_mapping.value)
 
 
 def test_no_choices():

@@ -77,6 +77,14 @@ def test_a_child_is_valid_and_takes_after_its_parents(seed):
     assert space.crossover(first, first, rng) == first
 
 
+def test_each_parent_gives_half_of_the_options():
+    """Of 80,000 options each; the standard deviation is 141."""
+    space, rng = Space([Choice(f"c{number}", (0, 1)) for number in range(80)]), np.random.default_rng(0)
+    first, second = (dict.fromkeys(space.names, option) for option in (0, 1))
+    from_second = sum(sum(space.crossover(first, second, rng).values()) for _ in range(1000))
+    assert abs(from_second - 40_000) < 5 * 141
+
+
 def test_choices_active_in_no_parent_are_drawn():
     both = [[Requirement("a", (1,)), Requirement("b", (1,))]]
     space = Space([Choice("a", (0, 1)), Choice("b", (0, 1)), Choice("c", range(3), condition=both)])

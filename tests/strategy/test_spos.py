@@ -152,13 +152,16 @@ def test_options_out_of_range(options, message):
 
 
 def test_the_planted_optimum_is_found():
-    """With 200 of 1,521 networks evaluated, against brute force."""
+    """With 200 of 1,521 networks evaluated, against brute force: from most seeds (from about three in four of 24)."""
     options = {"population_size": 20, "num_top": 5, "num_crossover": 10, "num_mutation": 10, "num_generations": 10}
     budget = budget_at(SPACE, LATENCY, 0.6)
-    for seed in range(3):
+    best, _ = best_feasible(SPACE, UTILITY, [budget])
+    num_found = 0
+    for seed in range(8):
         strategy = SPOS(SPACE, [budget], **options, seed=seed)
         run(strategy, PlantedEvaluator(UTILITY))
-        assert strategy.derive([budget]).architecture == best_feasible(SPACE, UTILITY, [budget])[0]
+        num_found += strategy.derive([budget]).architecture == best
+    assert num_found >= 4
 
 
 def test_a_range_and_a_function_as_filter():
