@@ -68,6 +68,8 @@ def print_results(results: Sequence[SearchResult]) -> None:
         print_line(f"test {result.score_name} {score}")
         if result.certificate is not None:
             print_line(f"gap to the best possible utility: {result.certificate.gap:.3g} ({result.certificate.status})")
+        if result.architecture_string is not None:
+            print_line(f"architecture: {result.architecture_string}")
         print_line(f"network: {result.directory / 'network.onnx'}, report: {result.directory / 'report.html'}")
 
 
