@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from hwnas.data import Splits as Splits, Task as Task, load_data as load_data, split as split
     from hwnas.device import Runtime as Runtime, connect as connect, measure as measure, verify as verify
     from hwnas.errors import HwnasError as HwnasError, InfeasibleError as InfeasibleError
-    from hwnas.experiment import retrain as retrain, search as search, search_each as search_each
+    from hwnas.experiment import (
+        Experiment as Experiment,
+        Metric as Metric,
+        retrain as retrain,
+        search as search,
+        search_each as search_each,
+    )
     from hwnas.export import export_onnx as export_onnx
     from hwnas.measurement import Fingerprint as Fingerprint, Measurement as Measurement
     from hwnas.nn import (
@@ -84,6 +90,7 @@ if TYPE_CHECKING:
     )
     from hwnas.train import (
         FinalRecipe as FinalRecipe,
+        FunctionEvaluator as FunctionEvaluator,
         Recipe as Recipe,
         SupernetEvaluator as SupernetEvaluator,
         fine_tune as fine_tune,
@@ -99,7 +106,7 @@ _NAMES_OF = {
     "hwnas.data": "Splits Task load_data split",
     "hwnas.device": "Runtime connect measure verify",
     "hwnas.errors": "HwnasError InfeasibleError",
-    "hwnas.experiment": "retrain search search_each",
+    "hwnas.experiment": "Experiment Metric retrain search search_each",
     "hwnas.export": "export_onnx",
     "hwnas.measurement": "Fingerprint Measurement",
     "hwnas.nn": (
@@ -116,7 +123,9 @@ _NAMES_OF = {
         "Certified DARTS ENAS ExpectationProfilerPenalty FBNet GridSearch HardCoReNAS LocalSearch NSGA2 ProxylessNAS "
         "Random RangeProfilerFilter RegularizedEvolution SPOS SampleProfilerPenalty"
     ),
-    "hwnas.train": "FinalRecipe Recipe SupernetEvaluator fine_tune load_weights read_weights train_supernet",
+    "hwnas.train": (
+        "FinalRecipe FunctionEvaluator Recipe SupernetEvaluator fine_tune load_weights read_weights train_supernet"
+    ),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 

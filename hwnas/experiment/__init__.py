@@ -1,9 +1,9 @@
-"""Running a search to the end.
+"""Running a search to the end; experiments of many trials.
 
 search         the main job: table, feasibility, supernet, a study for every set of budgets
 study          one set of budgets: trials, the chosen network, its rivals, the result
 one_shot       the driver of strategies that take steps
-trials         ask, evaluate, write, tell; resume by replay
+trials         the main job's strategies that ask, over the engine
 scoring        an architecture's score, in this process
 settle         derive, export, measure; tighten while a budget is broken
 finishing      fine-tune, export, verify, test
@@ -17,36 +17,66 @@ run_directory  one configuration, one writer
 phases         progress and seconds
 result         result.json
 reporting      report.html and front.csv
+
+experiment     an experiment of many trials: a space, an evaluator, a strategy, a folder; given_strategy: the latter
+engine         the one loop of ask, evaluate, write, tell; resume by replay
+executor       what runs trials: the protocol; executors: by name
+inline         ... in this process, within a time_limit
+attempt        ... one attempt at a trial, in any process
+metric         what is wanted of a trial's numbers
+standings      the best and the front so far; image_scores: scores of every image as bytes
+recorded       an experiment as its folder has it; status: how far it is; exporting: its best as files
+measuring      profilers, of which the latency is measured when it is needed
 """
 
 from hwnas.experiment.config import SearchConfig, read_config
 from hwnas.experiment.configured import retrain_configured, search_configured, train_configured
+from hwnas.experiment.executor import Ended, Executor, TrialTask
+from hwnas.experiment.executors import EXECUTORS
+from hwnas.experiment.experiment import Experiment
 from hwnas.experiment.final_recipes import FINAL_RECIPES, final_recipe
+from hwnas.experiment.inline import InlineExecutor
+from hwnas.experiment.metric import Metric
 from hwnas.experiment.one_shot import run_one_shot
 from hwnas.experiment.phases import Advance
+from hwnas.experiment.recorded import RecordedExperiment, read_experiment
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
 from hwnas.experiment.retraining import RetrainingResult, retrain
 from hwnas.experiment.search import search, search_each
 from hwnas.experiment.settle import Attempt, Measured, settle
+from hwnas.experiment.standings import Found, TrialFront
+from hwnas.experiment.status import Status
 from hwnas.experiment.strategies import STRATEGIES
 
 __all__ = [
+    "EXECUTORS",
     "FINAL_RECIPES",
     "STRATEGIES",
     "Advance",
     "Attempt",
     "BudgetResult",
+    "Ended",
+    "Executor",
+    "Experiment",
+    "Found",
+    "InlineExecutor",
     "Measured",
+    "Metric",
+    "RecordedExperiment",
     "RetrainingResult",
     "RivalResult",
     "SearchConfig",
     "SearchResult",
     "SplitResult",
+    "Status",
+    "TrialFront",
+    "TrialTask",
     "final_recipe",
     "read_config",
-    "run_one_shot",
+    "read_experiment",
     "retrain",
     "retrain_configured",
+    "run_one_shot",
     "search",
     "search_configured",
     "search_each",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from hwnas.cost import Budget
+from hwnas.cost import Budget, BudgetRequest
 from hwnas.device import Runtime, Verification, batched, connect, known_devices, onnx_difference, verify
 from hwnas.errors import BudgetError, ConfigError, DeviceError
 from hwnas.experiment.settle import Measured
@@ -24,7 +24,7 @@ from hwnas.nn import ModelSpace
 from hwnas.nn.counting import count
 from hwnas.space import Architecture
 
-__all__ = ["MEASURED_ON_FILE", "Deployment", "MeasuredDevice", "reconnect"]
+__all__ = ["MEASURED_ON_FILE", "Deployment", "MeasuredDevice", "device_for", "reconnect"]
 
 VERIFY_ROUNDS = 7
 """Rounds of the final verification, fixed beforehand: measuring until it passes would be optional stopping."""
@@ -57,6 +57,45 @@ def reconnect(fingerprint: Fingerprint) -> Runtime:
     if name not in known_devices():
         raise ConfigError(f"The device {name!r} of the table cannot be connected by its name; give `device`.")
     return connect(name, threads=fingerprint.threads, batch_size=fingerprint.batch_size)
+
+
+def device_for(
+    device: Runtime | str | None,
+    requests: Sequence[Budget | BudgetRequest],
+    table: str | Path | None,
+    folder: Path,
+    *,
+    always: bool,
+) -> MeasuredDevice | None:
+    """The device of the budgets on latency, and where its table is; None where nothing is about latency.
+
+    Args:
+        device: as the user gave it.
+        requests: all budgets; those made from a table know their device.
+        table: where the table is; in the run's folder if not given and no budget says.
+        folder: the run's.
+        always: a device is needed whatever the budgets are.
+
+    Raises:
+        BudgetError: no device for a budget on latency, or budgets from several tables.
+        FingerprintError: a budget's table is from another device.
+    """
+    on_latency = [request for request in requests if request.profiler == "latency"]
+    if not on_latency and not always:
+        return None
+    tables = {b.table.path: b.table for b in on_latency if isinstance(b, Budget) and b.table is not None}
+    if len(tables) > 1:
+        raise BudgetError("Budgets on latency must come from one table; these come from several devices or sessions.")
+    measured = next(iter(tables.values()), None)
+    runtime = connect(device) if isinstance(device, str) else device
+    if runtime is None and measured is not None:
+        runtime = reconnect(measured.fingerprint)
+    if runtime is None:
+        raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
+    if measured is not None:
+        runtime.fingerprint.require_same(measured.fingerprint, what="The table of a budget on latency")
+    path = table or (measured.path if measured is not None else None)
+    return MeasuredDevice(runtime=runtime, table_path=folder / "table.sqlite" if path is None else Path(path))
 
 
 class Deployment:

@@ -1,6 +1,7 @@
 """The one loop of ask, evaluate, write, tell: for experiments of many trials, and for the main job.
 
-    catch up: ask and tell as the events say ─► try again what was running
+    `catch_up`: ask and tell as the events say
+    `run`: try again what was running
        ┌─► while a slot is free: ask ─► write "asked" ─► submit
        └── wait ─► write "ended" ─► tell ◄┘         (streamed: a slot is filled as soon as it is free)
 
@@ -50,7 +51,6 @@ class Engine:
 
     Args:
         strategy: a new one; `run` first brings it to where the store's history ends.
-        store: open for writing.
         study: the name of this search within the store.
         metrics: what is wanted; the first is the score.
         budgets: hard limits: a proposal that breaks one is written down as refused and never run.
@@ -64,7 +64,6 @@ class Engine:
     def __init__(
         self,
         strategy: Strategy,
-        store: TrialStore,
         *,
         study: str,
         metrics: Sequence[Metric] = SCORE,
@@ -75,9 +74,7 @@ class Engine:
         max_attempts: int | None = 3,
         on_tell: Callable[[Trial, Outcome], None] = lambda trial, outcome: None,
     ) -> None:
-        self.num_asked = 0
         self._strategy = strategy
-        self._store = store
         self._study = study
         self._metrics = tuple(metrics)
         self._budgets = tuple(budgets)
@@ -86,8 +83,32 @@ class Engine:
         self._timeout_seconds = timeout_seconds
         self._max_attempts = max_attempts
         self._on_tell = on_tell
+        self._on_change: Callable[[], None] = lambda: None
+        self._store: TrialStore
+        self._sequence = 0  # of the last event that the strategy knows
+        self._settled = True  # whether the strategy knows just what the store does
+        self._num_asked = 0
         self._open: dict[int, _Open] = {}
         self._under_way: set[int] = set()
+
+    def catch_up(self, store: TrialStore) -> None:
+        """Bring the strategy to where the study is; before `run`, and again before every further `run`.
+
+        Args:
+            store: open for writing; `run` writes to it.
+
+        Raises:
+            RunDirectoryError: the history is not one that this strategy would have made.
+        """
+        self._store = store
+        self._settled = False
+        trials = store.trials(self._study)
+        for event in store.events(self._study, after=self._sequence):
+            self._replay(event, trials)
+            self._sequence = event.sequence
+        for number, opened in self._open.items():
+            opened.trial = trials[number]  # with the attempts it has had
+        self._settled = True
 
     def run(
         self,
@@ -97,11 +118,13 @@ class Engine:
         max_trials: int | None = None,
         max_duration_seconds: float | None = None,
         concurrency: int | None = None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Go on with the study until the strategy has finished, or there are enough trials, or the time is up.
 
         Trials that are under way when the time is up are waited for; an interrupted call (by any exception) leaves
-        them running in the store, and the next process tries them again.
+        them running in the store, and the next call tries them again. That may be a call of this engine, as long as
+        it `is_settled`.
 
         Args:
             evaluator: scores architectures.
@@ -109,16 +132,17 @@ class Engine:
             max_trials: how many the study has at most, refused and failed ones included.
             max_duration_seconds: after which no further trial is begun.
             concurrency: trials at a time, at most the executor's slots, as which it counts if None.
+            on_change: called after every trial that is begun or ends.
 
         Raises:
-            RunDirectoryError: the history is not one that this strategy would have made.
+            ConfigError: the executor cannot use the evaluator.
             StoreError: an event could not be written; whatever was written is kept.
         """
         until = math.inf if max_duration_seconds is None else time.monotonic() + max_duration_seconds
         num_slots = executor.num_slots if concurrency is None else min(concurrency, executor.num_slots)
         plan = {"max_trials": max_trials, "max_duration_seconds": max_duration_seconds, "concurrency": num_slots}
-        self._catch_up()
-        self._store.begin(self._study, plan)
+        self._sequence = self._store.begin(self._study, plan)
+        self._on_change = on_change
         try:
             executor.start(evaluator, self._on_report)
             self._loop(executor, num_slots, math.inf if max_trials is None else max_trials, until)
@@ -126,9 +150,15 @@ class Engine:
             executor.close()
             with contextlib.suppress(StoreError):  # the disk may be what is full
                 for number in sorted(self._under_way):
-                    self._store.interrupt(self._study, number)
+                    self._sequence = self._store.interrupt(self._study, number)
+            self._under_way.clear()
             raise
         executor.close()
+
+    @property
+    def is_settled(self) -> bool:
+        """False where `run` was interrupted between the strategy and the store: this strategy cannot go on."""
+        return self._settled
 
     @property
     def num_running(self) -> int:
@@ -137,19 +167,19 @@ class Engine:
 
     # The past.
 
-    def _catch_up(self) -> None:
-        trials = self._store.trials(self._study)
-        for event in self._store.events(self._study):
-            if event.kind == "asked":
-                self._replay_ask(trials[event.number])
-            elif event.kind == "none":
-                self._replay_none()
-            elif event.kind == "reported":
-                self._replay_report(event)
-            elif event.kind == "ended":
-                trial = trials[event.number]
-                proposal = self._open.pop(event.number).proposal
-                self._tell(proposal, trial, outcome_of_trial(trial, self._metrics))
+    def _replay(self, event: Event, trials: Sequence[Trial]) -> None:
+        if event.kind == "asked":
+            self._replay_ask(trials[event.number])
+        elif event.kind == "none" and self._ask() is not None:
+            raise self._other_history(f"What follows trial {self._num_asked - 1}")
+        elif event.kind == "reported":
+            step, value, stop = (event.content[name] for name in ("step", "value", "stop"))
+            if self._should_stop(self._open[event.number], step, value) != stop:
+                raise self._other_history(f"Whether to stop trial {event.number}")
+        elif event.kind == "ended":
+            trial = trials[event.number]
+            opened = self._open.pop(event.number)
+            self._tell(opened.proposal, trial, outcome_of_trial(trial, self._metrics))
 
     def _replay_ask(self, trial: Trial) -> None:
         proposal = self._ask()
@@ -160,17 +190,7 @@ class Engine:
         ):
             raise self._other_history(f"Trial {trial.number}")
         self._open[trial.number] = _Open(proposal, trial)
-        self.num_asked += 1
-
-    def _replay_none(self) -> None:
-        if self._ask() is not None:
-            raise self._other_history("What comes after its first trials")
-
-    def _replay_report(self, event: Event) -> None:
-        step, value, stop = (event.content[name] for name in ("step", "value", "stop"))
-        opened = self._open[event.number]
-        if self._should_stop(opened, step, value) != stop:
-            raise self._other_history(f"Stopping trial {event.number}")
+        self._num_asked += 1
 
     def _other_history(self, what: str) -> RunDirectoryError:
         return RunDirectoryError(
@@ -187,7 +207,7 @@ class Engine:
             while len(self._under_way) < num_slots:
                 if again:
                     self._try_again(executor, again.popleft(), "The process died")
-                elif asked_out or self.num_asked >= max_trials or time.monotonic() >= until:
+                elif asked_out or self._num_asked >= max_trials or time.monotonic() >= until:
                     break
                 else:
                     asked_out = not self._ask_and_submit(executor)
@@ -202,10 +222,12 @@ class Engine:
 
     def _ask_and_submit(self, executor: Executor) -> bool:
         """Ask once; false where the strategy proposes nothing (for now)."""
+        self._settled = False
         proposal = self._ask()
         if proposal is None:
             if self._open:
-                self._store.none(self._study)
+                self._sequence = self._store.none(self._study)
+            self._settled = True
             return False
         architecture = proposal.architecture
         costs = {budget.profiler: float(budget.cost.value(architecture)) for budget in self._budgets}
@@ -213,7 +235,7 @@ class Engine:
         broken = [str(budget) for budget in self._budgets if not budget.holds(architecture)]
         trial = Trial(
             study=self._study,
-            number=self.num_asked,
+            number=self._num_asked,
             architecture=architecture.to_json(),
             fidelity=proposal.fidelity,
             batch_index=proposal.batch_index,
@@ -223,13 +245,16 @@ class Engine:
             costs=costs,
             error=f"Over budget: {', '.join(broken)}." if broken else "",
         )
-        self._store.ask(trial)
-        self.num_asked += 1
+        self._sequence = self._store.ask(trial)
+        self._num_asked += 1
         if broken:
             self._tell(proposal, trial, FAILED)
-            return True
-        self._open[trial.number] = _Open(proposal, trial)
-        self._submit(executor, trial.number)
+        else:
+            self._open[trial.number] = _Open(proposal, trial)
+        self._settled = True
+        if not broken:
+            self._submit(executor, trial.number)
+        self._on_change()
         return True
 
     def _try_again(self, executor: Executor, number: int, why: str) -> None:
@@ -240,7 +265,7 @@ class Engine:
             self._end(Ended(number=number, attempt=trial.attempts, status="failed", error=error))
             return
         opened.trial = dataclasses.replace(trial, attempts=trial.attempts + 1)
-        self._store.start(self._study, number, opened.trial.attempts)
+        self._sequence = self._store.start(self._study, number, opened.trial.attempts)
         self._submit(executor, number)
 
     def _submit(self, executor: Executor, number: int) -> None:
@@ -262,8 +287,10 @@ class Engine:
     def _on_report(self, number: int, step: int, value: float) -> bool:
         opened = self._open[number]
         if step not in opened.stops:
+            self._settled = False
             stop = self._should_stop(opened, step, value)
-            self._store.report(self._study, number, step=step, value=value, stop=stop)
+            self._sequence = self._store.report(self._study, number, step=step, value=value, stop=stop)
+            self._settled = True
         return opened.stops[step]
 
     def _end(self, ended: Ended) -> None:
@@ -287,9 +314,12 @@ class Engine:
             error=error,
             seconds=ended.seconds,
         )
-        self._store.end(trial)
+        self._settled = False
+        self._sequence = self._store.end(trial)
         del self._open[ended.number]
         self._tell(opened.proposal, trial, outcome)
+        self._settled = True
+        self._on_change()
 
     # The strategy.
 

@@ -68,10 +68,12 @@ class Ended:
 class Executor(Protocol):
     """Runs trials, `num_slots` at a time.
 
-    The engine calls `start` once, then submits while fewer than `num_slots` attempts are under way, and waits; `close`
-    at the end, always. Guarantees: every submitted task comes back from `wait` exactly once, as one `Ended`, whatever
-    becomes of its worker, unless `close` is called before. Attempts end in any order, and each is handed over as soon
-    as it has ended. `on_report` is called within `wait` only, on the caller's thread, in each attempt's own order.
+    The engine calls `start`, then submits while fewer than `num_slots` attempts are under way, and waits; `close` at
+    the end, always. A closed executor may be started again.
+
+    Guarantees: every submitted task comes back from `wait` exactly once, as one `Ended`, whatever becomes of its
+    worker, unless `close` is called before. Attempts end in any order, and each is handed over as soon as it has
+    ended. `on_report` is called within `wait` only, on the caller's thread, in each attempt's own order.
 
     Attributes:
         num_slots: attempts that can be under way at a time; it does not change after `start`.

@@ -20,10 +20,10 @@ from typing import Any
 
 from hwnas.cost import Budget, BudgetRequest, LatencyTable, parse_budget
 from hwnas.data import Splits
-from hwnas.device import Runtime, connect, measure
+from hwnas.device import Runtime, measure
 from hwnas.errors import BudgetError, ConfigError
 from hwnas.experiment.budgets import Profilers, budget_sets, resolve, slug
-from hwnas.experiment.deployment import MeasuredDevice, reconnect
+from hwnas.experiment.deployment import device_for
 from hwnas.experiment.phases import Advance, Phases, ignore, training_steps
 from hwnas.experiment.reporting import write_evidence
 from hwnas.experiment.result import SearchResult
@@ -165,7 +165,7 @@ def search_each(
     } | dict(configuration or {})
     with open_run(folder, identity) as store:
         phases = Phases(store, progress)
-        connected = _device(device, requests, table, folder, always=needs_latency(options))
+        connected = device_for(device, requests, table, folder, always=needs_latency(options))
         finished = _finished_table(requests)
 
         def latency_table() -> LatencyTable:
@@ -232,33 +232,6 @@ def search_each(
 def _name(value: object) -> str:
     """What stands in the identity of a run for an option that is no plain value."""
     return getattr(value, "__qualname__", None) or type(value).__qualname__
-
-
-def _device(
-    device: Runtime | str | None,
-    requests: Sequence[Budget | BudgetRequest],
-    table: str | Path | None,
-    folder: Path,
-    *,
-    always: bool,
-) -> MeasuredDevice | None:
-    """The device of the budgets on latency, and where its table is; None where nothing is about latency."""
-    on_latency = [request for request in requests if request.profiler == "latency"]
-    if not on_latency and not always:
-        return None
-    tables = {b.table.path: b.table for b in on_latency if isinstance(b, Budget) and b.table is not None}
-    if len(tables) > 1:
-        raise BudgetError("Budgets on latency must come from one table; these come from several devices or sessions.")
-    measured = next(iter(tables.values()), None)
-    runtime = connect(device) if isinstance(device, str) else device
-    if runtime is None and measured is not None:
-        runtime = reconnect(measured.fingerprint)
-    if runtime is None:
-        raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
-    if measured is not None:
-        runtime.fingerprint.require_same(measured.fingerprint, what="The table of a budget on latency")
-    path = table or (measured.path if measured is not None else None)
-    return MeasuredDevice(runtime=runtime, table_path=folder / "table.sqlite" if path is None else Path(path))
 
 
 def _finished_table(requests: Sequence[Budget | BudgetRequest]) -> LatencyTable | None:

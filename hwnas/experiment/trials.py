@@ -51,7 +51,8 @@ def run_trials(
         num_told += 1
         progress(num_told)
 
-    engine = Engine(strategy, store, study=study, max_attempts=None, on_tell=on_tell)
+    engine = Engine(strategy, study=study, max_attempts=None, on_tell=on_tell)
+    engine.catch_up(store)
     engine.run(_Scoring(evaluate), InlineExecutor(catch=()), max_trials=max_trials)
     return num_told
 

@@ -122,6 +122,15 @@ class Database:
             raise
         self.execute("COMMIT")
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reading inside sees one state, whatever the writer does meanwhile."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("COMMIT")
+
     def fact(self, name: str) -> Any:
         """The JSON value kept under `name`; None where there is none. The schema must have the table `facts`."""
         rows = self.execute("SELECT value FROM facts WHERE name = ?", (name,))

@@ -8,6 +8,7 @@ must not be done twice: a measured candidate, a finished phase.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -200,6 +201,19 @@ class TrialStore(Database):
         found = dict(self.execute("SELECT status, count(*) FROM trials WHERE study = ? GROUP BY status", (study,)))
         return {status: found.get(status, 0) for status in get_args(TrialStatus)}
 
+    def seconds(self, study: str) -> float:
+        """How long processes have worked on a study, each from its beginning to its last event."""
+        self.require_current()
+        begun: list[Any] = self.execute(
+            "SELECT sequence, time FROM events WHERE study = ? AND kind = 'began' ORDER BY sequence", (study,)
+        )
+        latest = "SELECT time FROM events WHERE sequence < ? ORDER BY sequence DESC LIMIT 1"
+        total = 0.0
+        for (_, begin), (next_one, _) in itertools.pairwise([*begun, (2**62, 0.0)]):
+            [(end,)] = self.execute(latest, (next_one,))
+            total += end - begin
+        return total
+
     def _append(self, study: str, number: int, kind: EventKind, content: Mapping[str, Any]) -> int:
         sequence: int
         [(sequence,)] = self.execute(_APPEND, (study, number, kind, json.dumps(content), time.time()))
@@ -209,7 +223,7 @@ class TrialStore(Database):
 def _stored(name: str, value: Any) -> Any:
     """A field as its column has it: JSON for mappings, NULL for NaN."""
     if name in ("architecture", "costs", "metrics"):
-        return json.dumps(value, sort_keys=name == "architecture")
+        return json.dumps(value)
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

@@ -200,6 +200,16 @@ class ExecutorContract:
         executor.close()
         executor.close()
 
+    def test_it_starts_again_after_closing(self, start: Start) -> None:
+        """With nothing left of before."""
+        executor = start("do")
+        [task] = _tasks(_do(do="wait", seconds=1000.0))
+        executor.submit(task)
+        executor.close()
+        executor.start(FunctionEvaluator("hwnas.testing.trial_functions:show"), lambda number, step, value: False)
+        [ended] = _run(executor, _tasks(_do(a=1, b=[2])))
+        assert ended.metrics["score"] == 3
+
     def test_what_cannot_cross_is_refused_at_the_start(self, make_executor: Callable[[], Executor]) -> None:
         """A lambda runs in line only, and the error says so; in line it runs."""
 

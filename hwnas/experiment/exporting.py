@@ -1,0 +1,56 @@
+"""The best architectures of an experiment as files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hwnas.experiment.standings import Found
+from hwnas.export import export_onnx, write_whole
+from hwnas.nn import ModelSpace
+
+__all__ = ["export_top"]
+
+
+def export_top(top: Sequence[Found], space: ModelSpace | None, directory: Path) -> Path:
+    """Write `top.json`, and an ONNX file for each architecture of a `ModelSpace`.
+
+    Args:
+        top: the architectures, the best first.
+        space: whose weights the files have; None for a space without a network.
+        directory: made if need be; files of an earlier export with the same names are replaced.
+
+    Returns:
+        The path of `top.json`.
+
+    Raises:
+        ExportError: a network cannot be exported, or a file not be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for place, one in enumerate(top, start=1):
+        name = None if space is None else f"{place:03d}-trial-{one.number}.onnx"
+        if space is not None and name is not None:
+            export_onnx(space.freeze(one.architecture), space.example_inputs, directory / name)
+        entries.append(
+            {
+                "place": place,
+                "trial": one.number,
+                "architecture": one.architecture.to_json(),
+                "metrics": _finite(one.metrics),
+                "costs": _finite(one.costs),
+                "violation": one.violation,
+                "seconds": one.seconds,
+                "onnx": name,
+            }
+        )
+    path = directory / "top.json"
+    write_whole(path, (json.dumps(entries, indent=2) + "\n").encode())
+    return path
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """As JSON has numbers: without NaN and infinities."""
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}

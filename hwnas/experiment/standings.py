@@ -1,0 +1,143 @@
+"""Who is best of the trials so far: kept up to date trial by trial, or made from a whole history."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from hwnas.experiment.metric import Metric
+from hwnas.space import Architecture
+from hwnas.store import Trial, TrialStatus
+from hwnas.strategy import Outcome
+
+__all__ = ["Found", "Standings", "TrialFront", "hypervolume"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """An evaluated architecture.
+
+    Attributes:
+        number: of its trial.
+        architecture: it.
+        metrics: what the evaluation gave, by name.
+        costs: what profilers say, by name.
+        violation: by how much it exceeds metrics' limits; 0 where it keeps them.
+        seconds: how long its evaluation took.
+    """
+
+    number: int
+    architecture: Architecture
+    metrics: Mapping[str, float]
+    costs: Mapping[str, float]
+    violation: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialFront:
+    """The trials that no other one beats in every metric.
+
+    Attributes:
+        members: the best of the first metric first; only trials within all limits.
+        metrics: the names of the metrics that are compared.
+        reference: the point from which the hypervolume is measured, a value for each metric: `Metric.reference`, or
+            the worst value of any complete trial.
+        hypervolume: the share of space, in the metrics' units, between the reference and the front; exact. None for
+            more than two metrics, and before the first complete trial.
+    """
+
+    members: tuple[Found, ...]
+    metrics: tuple[str, ...]
+    reference: tuple[float, ...]
+    hypervolume: float | None
+
+
+class Standings:
+    """Counts, the best and the front of the trials told of.
+
+    Args:
+        metrics: what is wanted; the first is the score.
+    """
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = tuple(metrics)
+        self.counts: Counter[TrialStatus] = Counter()
+        self.best: Found | None = None
+        """The best so far, one within the metrics' limits where there is any."""
+        self._best_rank = (-math.inf, -math.inf, -math.inf)
+        self._front: list[tuple[tuple[float, ...], Trial]] = []  # signed objectives, larger is better
+        self._worst: tuple[float, ...] | None = None
+        self._hypervolume: float | None = None
+
+    def add(self, trial: Trial, outcome: Outcome) -> None:
+        """A trial has ended."""
+        self.counts[trial.status] += 1
+        if trial.status != "complete":
+            return
+        if outcome.rank > self._best_rank:
+            self._best_rank, self.best = outcome.rank, found(trial, outcome.violation)
+        point = outcome.objectives or (outcome.score,)
+        self._worst = point if self._worst is None else tuple(map(min, self._worst, point))
+        self._hypervolume = None  # the reference may have moved
+        if outcome.violation == 0.0 and not any(_covers(other, point) for other, _ in self._front):
+            self._front = [(other, t) for other, t in self._front if not _covers(point, other)] + [(point, trial)]
+
+    @property
+    def hypervolume(self) -> float | None:
+        """See `TrialFront`."""
+        if self._hypervolume is None and self._worst is not None and len(self._metrics) <= 2:
+            self._hypervolume = hypervolume([point for point, _ in self._front], self._reference())
+        return self._hypervolume
+
+    def front(self) -> TrialFront:
+        """The front of the trials told of."""
+        members = sorted(self._front, key=lambda member: member[0], reverse=True)
+        reference = () if self._worst is None else self._reference()
+        return TrialFront(
+            members=tuple(found(trial, 0.0) for _, trial in members),
+            metrics=tuple(metric.name for metric in self._metrics),
+            reference=tuple(m.signed(value) for m, value in zip(self._metrics, reference, strict=False)),
+            hypervolume=self.hypervolume,
+        )
+
+    def _reference(self) -> tuple[float, ...]:
+        assert self._worst is not None
+        return tuple(
+            worst if metric.reference is None else metric.signed(metric.reference)
+            for metric, worst in zip(self._metrics, self._worst, strict=True)
+        )
+
+
+def hypervolume(points: Sequence[tuple[float, ...]], reference: tuple[float, ...]) -> float:
+    """What one or two objectives, larger is better, dominate of the space above a reference point; exact.
+
+    In two dimensions the sum of rectangles, from the point that is best in the first objective to the worst.
+    """
+    if len(reference) == 1:
+        return max([0.0, *(point[0] - reference[0] for point in points)])
+    area, covered = 0.0, reference[1]
+    for first, second in sorted(points, reverse=True):
+        if first > reference[0] and second > covered:
+            area += (first - reference[0]) * (second - covered)
+            covered = second
+    return area
+
+
+def found(trial: Trial, violation: float) -> Found:
+    """A complete trial as it is handed out."""
+    return Found(
+        number=trial.number,
+        architecture=Architecture.from_json(trial.architecture),
+        metrics=trial.metrics,
+        costs=trial.costs,
+        violation=violation,
+        seconds=trial.seconds,
+    )
+
+
+def _covers(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether `one` is at least as good in every objective."""
+    return all(a >= b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,89 @@
+"""How far an experiment is, and how long it will take."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwnas.experiment.standings import Found, Standings
+
+__all__ = ["Session", "Status", "status_of"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Status:
+    """How far an experiment is.
+
+    Attributes:
+        num_complete: trials with metrics.
+        num_running: begun and not ended (of a killed process: they are tried again).
+        num_failed: trials that raised, ran past their time, gave no usable metrics or died too often.
+        num_stopped: trials given up early.
+        num_refused: proposals over a hard budget, which were never run.
+        max_trials: how many there are to be; None: as many as the strategy wants.
+        best: the best so far, within the metrics' limits where there is one.
+        hypervolume: of the front, see `TrialFront`.
+        seconds_elapsed: that processes have worked on it.
+        seconds_left: at the present pace, as far as `max_trials` or the time limit tell; None: not known.
+    """
+
+    num_complete: int
+    num_running: int
+    num_failed: int
+    num_stopped: int
+    num_refused: int
+    max_trials: int | None
+    best: Found | None
+    hypervolume: float | None
+    seconds_elapsed: float
+    seconds_left: float | None
+
+    @property
+    def num_ended(self) -> int:
+        """Trials that are over, in whatever way."""
+        return self.num_complete + self.num_failed + self.num_stopped + self.num_refused
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Session:
+    """What the process that works on an experiment was told to do, and has done so far.
+
+    Attributes:
+        max_trials, max_duration_seconds, concurrency: as given to `run`.
+        num_ended: trials that have ended since it began.
+        seconds: since it began.
+    """
+
+    max_trials: int | None = None
+    max_duration_seconds: float | None = None
+    concurrency: int = 1
+    num_ended: int = 0
+    seconds: float = 0.0
+
+
+def status_of(standings: Standings, session: Session, *, num_running: int, seconds_elapsed: float) -> Status:
+    """The status from the trials so far and the present, or last, session."""
+    counts = standings.counts
+    return Status(
+        num_complete=counts["complete"],
+        num_running=num_running,
+        num_failed=counts["failed"],
+        num_stopped=counts["stopped"],
+        num_refused=counts["refused"],
+        max_trials=session.max_trials,
+        best=standings.best,
+        hypervolume=standings.hypervolume,
+        seconds_elapsed=seconds_elapsed,
+        seconds_left=_seconds_left(session, num_ended=counts.total()),
+    )
+
+
+def _seconds_left(session: Session, *, num_ended: int) -> float | None:
+    """The lesser of what the remaining trials take at the session's pace, and what the time limit leaves."""
+    limits = []
+    if session.max_trials is not None and num_ended >= session.max_trials:
+        return 0.0
+    if session.max_trials is not None and session.num_ended:
+        limits.append((session.max_trials - num_ended) * session.seconds / session.num_ended)
+    if session.max_duration_seconds is not None:
+        limits.append(max(0.0, session.max_duration_seconds - session.seconds))
+    return min(limits, default=None)
