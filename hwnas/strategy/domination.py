@@ -78,9 +78,10 @@ def crowding_distances(outcomes: Sequence[Outcome]) -> Floats:
     distances = np.zeros(len(outcomes))
     for values in objectives_nm.T:
         order = np.argsort(values, kind="stable")
-        span = values[order[-1]] - values[order[0]]
-        if not 0.0 < span < np.inf:
+        least, most = values[order[0]], values[order[-1]]
+        if least == most or not np.isfinite([least, most]).all():
             continue
+        span = most - least
         distances[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / span
         distances[order[[0, -1]]] = np.inf
     return distances
