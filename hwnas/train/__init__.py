@@ -4,6 +4,7 @@ recipe.py       the numbers of training
 loop.py         the loop, once for all; resumable at any step
 single_path.py  a supernet's step: one uniform path
 cost_bins.py    ... uniform over ranges of cost
+one_network.py  a supernet's step: one network alone, the largest
 sandwich.py     a supernet's step: largest, smallest and random ones
 supernet.py     training a supernet, loading its weights, keeping given ones
 fine_tune.py    training one network

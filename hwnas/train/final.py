@@ -62,8 +62,8 @@ class FinalRecipe:
     def resized(self, *, epochs: float | None = None, batch_size: int | None = None) -> FinalRecipe:
         """The same training, shorter or longer, or with other batches.
 
-        The warm-up keeps its share of the epochs. The learning rates stay in proportion to the batch size (P. Goyal et
-        al., "Accurate, Large Minibatch SGD", arXiv:1706.02677, section 2.1).
+        Warm-up and decay keep their shares of the epochs. The learning rates stay in proportion to the batch size
+        (P. Goyal et al., "Accurate, Large Minibatch SGD", arXiv:1706.02677, section 2.1).
 
         Raises:
             ConfigError: for a value out of range.
@@ -71,12 +71,14 @@ class FinalRecipe:
         old = self.recipe
         epochs = old.epochs if epochs is None else epochs
         batch_size = old.batch_size if batch_size is None else batch_size
+        share = max(epochs, 0.0) / old.epochs
         rate = batch_size / old.batch_size if batch_size > 0 else 1.0  # Recipe refuses the others by their name
         recipe = dataclasses.replace(
             old,
             epochs=epochs,
             batch_size=batch_size,
-            warmup_epochs=old.warmup_epochs * max(epochs, 0.0) / old.epochs,
+            warmup_epochs=old.warmup_epochs * share,
+            decay_epochs=None if old.decay_epochs is None else old.decay_epochs * share,
             learning_rate=old.learning_rate * rate,
             min_learning_rate=old.min_learning_rate * rate,
         )

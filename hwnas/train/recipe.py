@@ -19,7 +19,7 @@ __all__ = ["Precision", "Recipe", "Scheme"]
 Optimizer = Literal["adamw", "sgd"]
 Precision = Literal["bfloat16", "float32"]
 Schedule = Literal["constant", "cosine", "linear", "step"]
-Scheme = Literal["sandwich", "single_path"]
+Scheme = Literal["largest", "sandwich", "single_path"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,14 +32,16 @@ class Recipe:
         optimizer: "sgd" (with Nesterov momentum) or "adamw", both timm's.
         learning_rate: at its highest, after the warm-up.
         schedule: how the learning rate goes from there to the least: "cosine", "linear", or not at all: "constant";
-            "step": it becomes a tenth after every quarter of the training.
+            "step": it is multiplied by `decay_rate` after every `decay_epochs`.
+        decay_epochs: of the schedule "step"; None: a quarter of the training.
+        decay_rate: of the schedule "step", above 0 and at most 1.
         min_learning_rate: at the end of the schedule; of no account for "step".
         warmup_epochs: epochs in which the learning rate rises linearly from 0.
         momentum: of SGD.
         weight_decay: on weights, not on biases and normalisation.
         label_smoothing: of the cross-entropy, from 0 to below 1.
         gradient_clip: the largest norm of the gradient of a step; None: no limit.
-        scheme: of a supernet: "single_path" or "sandwich".
+        scheme: of a supernet: "single_path" or "sandwich"; "largest" trains the largest network alone.
         macs_range: of the single paths: draw them uniformly over bins of multiply-accumulates from the first number to
             the second, and uniformly within a bin; None: uniformly over all architectures.
         num_cost_bins: how many bins of one width the range has; 7 of 10 million each in SPOS, from 290 to 360 million.
@@ -57,6 +59,8 @@ class Recipe:
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.1
     schedule: Schedule = "cosine"
+    decay_epochs: float | None = None
+    decay_rate: float = 0.1
     min_learning_rate: float = 0.0
     warmup_epochs: float = 0.0
     momentum: float = 0.9
@@ -79,6 +83,9 @@ class Recipe:
         _require("warmup_epochs", self.warmup_epochs, f"at least 0 and below `epochs` ({self.epochs:g})", within)
         least = 0 <= self.min_learning_rate <= self.learning_rate
         _require("min_learning_rate", self.min_learning_rate, "at least 0 and at most `learning_rate`", least)
+        if self.decay_epochs is not None:
+            _require("decay_epochs", self.decay_epochs, "above 0", self.decay_epochs > 0)
+        _require("decay_rate", self.decay_rate, "above 0 and at most 1", 0 < self.decay_rate <= 1)
         _require("momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
         _require("weight_decay", self.weight_decay, "at least 0", self.weight_decay >= 0)
         _require("label_smoothing", self.label_smoothing, "at least 0 and below 1", 0 <= self.label_smoothing < 1)
@@ -131,8 +138,9 @@ class Recipe:
         if self.schedule == "cosine":
             return CosineLRScheduler(optimizer, lr_min=self.min_learning_rate, **shared)
         if self.schedule == "step":
-            quarter: dict[str, Any] = {"decay_t": num_steps / 4, "decay_rate": 0.1}
-            return StepLRScheduler(optimizer, **quarter, warmup_t=warmup, warmup_prefix=False, t_in_epochs=False)
+            epochs = self.epochs / 4 if self.decay_epochs is None else self.decay_epochs
+            decay: dict[str, Any] = {"decay_t": num_steps * epochs / self.epochs, "decay_rate": self.decay_rate}
+            return StepLRScheduler(optimizer, **decay, warmup_t=warmup, warmup_prefix=False, t_in_epochs=False)
         power = 1.0 if self.schedule == "linear" else 0.0
         return PolyLRScheduler(optimizer, power=power, lr_min=self.min_learning_rate, **shared)
 

@@ -29,6 +29,7 @@ from hwnas.train.cost_bins import CostBins
 from hwnas.train.foreign_weights import load_weights
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import CHECKPOINT_SECONDS, Progress, Step, TrainingResult, train
+from hwnas.train.one_network import one_network
 from hwnas.train.recipe import Recipe
 from hwnas.train.sandwich import sandwich
 from hwnas.train.single_path import single_path
@@ -64,10 +65,10 @@ def train_supernet(
     Args:
         space: the supernet; trained in place, on the best device there is.
         splits: of which only `train` is read.
-        recipe: how; its `scheme` is "single_path" or "sandwich".
+        recipe: how; its `scheme` is "single_path", "sandwich" or "largest".
         seed: of all randomness.
-        largest: the architecture with the most MACs; needed for the sandwich rule.
-        smallest: that with the fewest.
+        largest: the architecture with the most MACs; needed for "sandwich" and "largest".
+        smallest: that with the fewest; needed for "sandwich".
         cost: multiply-accumulates; needed for a recipe with `macs_range`.
         weights: what training begins with, as `load_weights` takes them; those that the space has if not given. They
             are a part of what run it is.
@@ -80,7 +81,7 @@ def train_supernet(
     Raises:
         CheckpointError: for checkpoints of another run, or that cannot be read or written; for `weights` that do not
             fit.
-        ConfigError: for the sandwich rule without its two architectures, a `macs_range` without a cost or that no
+        ConfigError: for a scheme without the architectures that it needs, a `macs_range` without a cost or that no
             architecture meets, or a batch size that does not fit.
         DataError: for data of another shape than the space's example inputs.
         TrainingError: when training diverges; the last good checkpoint is kept and named.
@@ -89,7 +90,8 @@ def train_supernet(
     ends = {
         name: space.space.validate(a) for name, a in (("largest", largest), ("smallest", smallest)) if a is not None
     }
-    roles = {name: architecture.uid for name, architecture in ends.items()} if recipe.scheme == "sandwich" else {}
+    needed = {"sandwich": ("largest", "smallest"), "largest": ("largest",), "single_path": ()}[recipe.scheme]
+    roles = {name: ends[name].uid for name in needed if name in ends}
     if recipe.macs_range is not None and cost is not None:
         roles["cost"] = canonical_uid(cost.to_json())
     if weights is not None:
@@ -207,6 +209,10 @@ def _step(space: ModelSpace, task: Task, recipe: Recipe, ends: dict[str, Archite
                 raise ConfigError("`macs_range` needs `cost`, the table of a FlopsProfiler; got none.")
             bins = CostBins(space.space, cost, recipe.macs_range, recipe.num_cost_bins)
         return single_path(space.space, task, label_smoothing=recipe.label_smoothing, bins=bins)
+    if recipe.scheme == "largest":
+        if "largest" not in ends:
+            raise ConfigError("The scheme 'largest' needs `largest`: the architecture with the most MACs.")
+        return one_network(ends["largest"], task, label_smoothing=recipe.label_smoothing)
     if len(ends) < 2:
         raise ConfigError(
             "The scheme 'sandwich' needs `largest` and `smallest`: the architectures with the most and the fewest MACs."

@@ -88,7 +88,7 @@ def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path)
         ('space = "x"\n[train]\nepochs = nan', r"in \[train\], `epochs` must be"),
         (
             'space = "x"\n[train]\nscheme = "double"',
-            r"`train\.scheme` is wrong: input should be 'sandwich' or 'single_path'",
+            r"`train\.scheme` is wrong: input should be 'largest', 'sandwich' or 'single_path'",
         ),
         (
             'space = "x"\n[data]\nname = "mnist"',

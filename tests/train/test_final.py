@@ -122,10 +122,13 @@ def test_killed_and_resumed_it_is_the_same_network(tmp_path):
 
 def test_another_length_and_another_batch():
     published = FinalRecipe(
-        recipe=Recipe(epochs=100, batch_size=100, warmup_epochs=5, learning_rate=0.4, min_learning_rate=0.01)
+        recipe=Recipe(
+            epochs=100, batch_size=100, warmup_epochs=5, learning_rate=0.4, min_learning_rate=0.01, decay_epochs=3
+        )
     )
     resized = published.resized(epochs=10, batch_size=25).recipe
     assert (resized.epochs, resized.warmup_epochs) == (10, pytest.approx(0.5))
+    assert resized.decay_epochs == pytest.approx(0.3)
     assert (resized.batch_size, resized.learning_rate, resized.min_learning_rate) == (25, 0.1, 0.0025)
     assert published.resized() == published
 

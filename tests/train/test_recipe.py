@@ -29,9 +29,11 @@ from hwnas.train import Recipe
         ({"num_cost_bins": 0}, "`num_cost_bins` must be at least 1; got 0"),
         ({"num_random": -1}, "`num_random` must be at least 0"),
         ({"distillation": -1.0}, "`distillation` must be at least 0"),
-        ({"scheme": "dart"}, "`scheme` must be one of sandwich, single_path; got 'dart'"),
+        ({"scheme": "dart"}, "`scheme` must be one of largest, sandwich, single_path; got 'dart'"),
         ({"optimizer": "adam"}, "`optimizer` must be one of adamw, sgd"),
         ({"schedule": "steps"}, "`schedule` must be one of constant, cosine, linear, step"),
+        ({"decay_epochs": 0.0}, "`decay_epochs` must be above 0; got 0.0"),
+        ({"decay_rate": 1.5}, "`decay_rate` must be above 0 and at most 1; got 1.5"),
         ({"precision": "float16"}, "`precision` must be one of bfloat16, float32"),
     ],
 )
@@ -75,6 +77,8 @@ def test_schedules_by_their_formula():
     assert learning_rates(schedule="constant") == pytest.approx([1.0] * 4)
     assert learning_rates(schedule="step") == pytest.approx([1.0, 0.01, 1.0, 0.001])  # quarters begin at 2.5, 5, 7.5
     assert learning_rates(schedule="step", warmup_epochs=4) == pytest.approx([0.0, 0.01, 0.5, 0.001])
+    slow = learning_rates(schedule="step", decay_epochs=2.4, decay_rate=0.97)  # 0, 2, 0 and 3 times by then
+    assert slow == pytest.approx([1.0, 0.97**2, 1.0, 0.97**3])
     assert learning_rates(schedule="constant", warmup_epochs=4) == pytest.approx([0.0, 1.0, 0.5, 1.0])
 
 

@@ -1,5 +1,7 @@
 """The steps beside their papers: which networks run, on what, and with which gradient."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,18 @@ def test_single_path():
     other = {"k1": "k3", "k3": "k1"}[network.ran[0]["first"]]
     first = {name: gradient for name, gradient in gradients(space).items() if name.startswith("module.0.")}
     assert all((gradient is None) == (f".{other}." in name) for name, gradient in first.items())
+
+
+def test_the_largest_network_alone():
+    space, before = make_space(), weights(make_space())
+    recipe = Recipe(epochs=1, batch_size=16, scheme="largest", weight_decay=0.1)
+    train_supernet(space, make_splits(), recipe, seed=0, **ends(space))
+    after = weights(space)
+    learning = [name for name in before if name.endswith("weight")]  # a bias before batch norm has no gradient
+    moved = {name for name in learning if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in learning if not re.match(r"module\.(0\.k1|2\.\d\.0)\.", name)}
+    with pytest.raises(ConfigError, match="The scheme 'largest' needs `largest`"):
+        train_supernet(make_space(), make_splits(), recipe, seed=0)
 
 
 def test_single_path_over_bins_of_cost():
