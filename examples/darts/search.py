@@ -65,6 +65,7 @@ def main(arguments: Sequence[str]) -> None:
             learning_rate=given.learning_rate,
             gradient_clip=given.grad_clip or None,
         ),
+        rivals="none" if given.smoke else "score",
     )
     run_search(config, given.out / "search", title="DARTS on CIFAR-10", json=False)
 

@@ -111,6 +111,7 @@ def main(arguments: Sequence[str]) -> None:
             learning_rate=given.learning_rate,
             gradient_clip=given.grad_clip or None,
         ),
+        rivals="none" if given.smoke else "score",
     )
     run_search(config, given.out / given.search_for, title=f"ENAS ({given.search_for}) on CIFAR-10", json=False)
 
