@@ -155,7 +155,7 @@ class Space:
         Raises:
             SpaceError: as `size`.
         """
-        return self._architecture(self.sample_codes(1, rng)[0].tolist())
+        return self.architecture(self.sample_codes(1, rng)[0].tolist())
 
     def mutate(
         self, architecture: Mapping[str, Option], rng: np.random.Generator, *, probability: float | None = None
@@ -169,7 +169,7 @@ class Space:
             ArchitectureError: the space does not allow `architecture`.
             SpaceError: a probability outside [0, 1], or a space with one architecture.
         """
-        return self._architecture(variation.mutate(self, self.codes(architecture), rng, probability))
+        return self.architecture(variation.mutate(self, self.codes(architecture), rng, probability))
 
     def crossover(
         self, first: Mapping[str, Option], second: Mapping[str, Option], rng: np.random.Generator
@@ -181,11 +181,11 @@ class Space:
         Raises:
             ArchitectureError: the space does not allow a parent.
         """
-        return self._architecture(variation.crossover(self, self.codes(first), self.codes(second), rng))
+        return self.architecture(variation.crossover(self, self.codes(first), self.codes(second), rng))
 
     def enumerate(self) -> Iterator[Architecture]:
         """All architectures, the last choice changing fastest."""
-        return map(self._architecture, encoding.enumerate_rows(self))
+        return map(self.architecture, encoding.enumerate_rows(self))
 
     def enumerate_codes(self) -> NDArray[np.int32]:
         """All architectures, encoded, in the order of `enumerate`.
@@ -256,7 +256,17 @@ class Space:
         """
         array = self.check_codes(codes)
         encoding.require_consistent(self, array)
-        return [self._architecture(row) for row in array.tolist()]
+        return [self.architecture(row) for row in array.tolist()]
+
+    def architecture(self, codes: Sequence[int]) -> Architecture:
+        """The architecture of one row of codes, unchecked: the inverse of `codes`; `decode` checks."""
+        return Architecture.owning(
+            {
+                choice.name: choice.options[code]
+                for choice, code in zip(self.choices, codes, strict=True)
+                if code != INACTIVE
+            }
+        )
 
     def check_codes(self, codes: ArrayLike) -> NDArray[np.integer]:
         """The codes as an integer array (n, num_choices) with each in the range of its choice.
@@ -274,7 +284,7 @@ class Space:
             ArchitectureError: naming the choice that is unknown, missing, inactive or has another
                 option than it allows.
         """
-        return self._architecture(self.codes(options))
+        return self.architecture(self.codes(options))
 
     def _codes_by_rule(self, options: Mapping[str, Option]) -> list[int]:
         """As `codes`, one rule after the other, so that an error says which is broken."""
@@ -298,15 +308,6 @@ class Space:
             else:
                 codes.append(INACTIVE)
         return codes
-
-    def _architecture(self, codes: Sequence[int]) -> Architecture:
-        return Architecture.owning(
-            {
-                choice.name: choice.options[code]
-                for choice, code in zip(self.choices, codes, strict=True)
-                if code != INACTIVE
-            }
-        )
 
     def to_json(self) -> dict[str, object]:
         """The space as a JSON object."""

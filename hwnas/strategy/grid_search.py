@@ -70,7 +70,9 @@ class GridSearch:
         return self._history.derive(budgets)
 
     def _feasible(self) -> Iterator[Architecture]:
-        require_feasible(self._space, self._budgets)
+        if len(self._budgets) > 1:  # one alone needs no solver: its walk ends at once where nothing keeps it
+            require_feasible(self._space, self._budgets)
+        num_found = 0
         completions = [Completion(budget.cost) for budget in self._budgets]
         limits = [b.limit + c.rounding for b, c in zip(self._budgets, completions, strict=True)]
         codes = [INACTIVE] * len(self._space.choices)
@@ -94,11 +96,14 @@ class GridSearch:
                 continue
             codes[len(open_) - 1] = code
             if len(open_) == len(codes):
-                [architecture] = self._space.decode([codes])
+                architecture = self._space.architecture(codes)
                 if all(budget.holds(architecture) for budget in self._budgets):
+                    num_found += 1
                     yield architecture
                 continue
             following = [walk.fork() for walk in walks]
             for walk in following:
                 walk.decide(np.array([code]))
             open_.append((following, options(len(open_), following)))
+        if not num_found:
+            require_feasible(self._space, self._budgets)

@@ -134,7 +134,7 @@ class LocalSearch:
         for row, change, is_kept in zip(rows, changes, keeps, strict=True):
             if is_kept:
                 kept.setdefault(change, row)
-        neighbours = self._space.decode(list(kept.values())) if kept else []
+        neighbours = [self._space.architecture(row) for row in kept.values()]
         return [neighbours[place] for place in rng.permutation(len(neighbours))]
 
     def _changed(
