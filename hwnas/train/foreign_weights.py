@@ -133,7 +133,8 @@ def _explained(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
         f"{len(names)} {kind}: {', '.join(names[:_NUM_SHOWN])}{' and others' * (len(names) > _NUM_SHOWN)}"
         for kind, names in differences.items()
     )
-    if max(map(len, differences.values())) <= _NUM_SHOWN:
+    num_differing = sum(map(len, differences.values()))
+    if num_differing <= min(_NUM_SHOWN, max(len(own), len(given)) // 2):
         other, remedy = "other options", "Build the network with the options it was trained with"
     else:
         other, remedy = resemblance(given) or "another network", "Give the weights of this network"
