@@ -77,16 +77,25 @@ if TYPE_CHECKING:
         NSGA2 as NSGA2,
         SPOS as SPOS,
         Certified as Certified,
+        Chain as Chain,
+        Deduplication as Deduplication,
         ExpectationProfilerPenalty as ExpectationProfilerPenalty,
+        FailureHandler as FailureHandler,
         FBNet as FBNet,
+        Filter as Filter,
         GridSearch as GridSearch,
         HardCoReNAS as HardCoReNAS,
+        LatencyFilter as LatencyFilter,
         LocalSearch as LocalSearch,
+        MedianStopping as MedianStopping,
+        MultipleEvaluation as MultipleEvaluation,
         ProxylessNAS as ProxylessNAS,
         Random as Random,
         RangeProfilerFilter as RangeProfilerFilter,
+        RankByCost as RankByCost,
         RegularizedEvolution as RegularizedEvolution,
         SampleProfilerPenalty as SampleProfilerPenalty,
+        SuccessiveHalving as SuccessiveHalving,
     )
     from hwnas.train import (
         FinalRecipe as FinalRecipe,
@@ -120,8 +129,9 @@ _NAMES_OF = {
     "hwnas.space": "Architecture Choice Distribution MappedChoice Option Requirement Space",
     "hwnas.store": "MeasurementStore TrialStore",
     "hwnas.strategy": (
-        "Certified DARTS ENAS ExpectationProfilerPenalty FBNet GridSearch HardCoReNAS LocalSearch NSGA2 ProxylessNAS "
-        "Random RangeProfilerFilter RegularizedEvolution SPOS SampleProfilerPenalty"
+        "Certified Chain DARTS Deduplication ENAS ExpectationProfilerPenalty FBNet FailureHandler Filter "
+        "GridSearch HardCoReNAS LatencyFilter LocalSearch MedianStopping MultipleEvaluation NSGA2 ProxylessNAS "
+        "Random RangeProfilerFilter RankByCost RegularizedEvolution SPOS SampleProfilerPenalty SuccessiveHalving"
     ),
     "hwnas.train": (
         "FinalRecipe FunctionEvaluator Recipe SupernetEvaluator fine_tune load_weights read_weights train_supernet"

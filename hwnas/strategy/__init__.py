@@ -15,6 +15,13 @@ history         outcomes told, the best of them under budgets
 regression      a utility regressed on the choices
 paired          comparing networks on the same images
 
+middleware      what is put around a strategy: Chain
+sample_filter   ... samples refused before they cost anything
+deduplication   ... no evaluation twice
+repeats         ... several evaluations of one proposal: after failures, or for their mean
+early_stopping  ... evaluations given up at an intermediate score
+rank_by_cost    ... a cost that decides between equals
+
 one_shot        what a one-shot strategy is: step, distribution, derive
 logits          architecture parameters and their optimiser's state
 darts           gradient descent on a mixture of all options, first and second order
@@ -37,6 +44,8 @@ mixable         which spaces can be searched by adding up options
 
 from hwnas.strategy.certified import Certified, EstimateQuality
 from hwnas.strategy.darts import DARTS
+from hwnas.strategy.deduplication import Deduplication
+from hwnas.strategy.early_stopping import MedianStopping, SuccessiveHalving
 from hwnas.strategy.enas import ENAS
 from hwnas.strategy.evolution import RegularizedEvolution
 from hwnas.strategy.fbnet import FBNet
@@ -44,12 +53,16 @@ from hwnas.strategy.filters import RangeProfilerFilter
 from hwnas.strategy.grid_search import GridSearch
 from hwnas.strategy.hardcorenas import HardCoReNAS
 from hwnas.strategy.local_search import LocalSearch
+from hwnas.strategy.middleware import Chain, Middleware
 from hwnas.strategy.nsga2 import NSGA2
 from hwnas.strategy.one_shot import Moment, OneShot
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, StopsTrials, Strategy
 from hwnas.strategy.proxylessnas import ProxylessNAS
 from hwnas.strategy.random_search import Random
+from hwnas.strategy.rank_by_cost import RankByCost
+from hwnas.strategy.repeats import FailureHandler, MultipleEvaluation
+from hwnas.strategy.sample_filter import Filter, LatencyFilter
 from hwnas.strategy.spos import SPOS
 
 __all__ = [
@@ -58,23 +71,33 @@ __all__ = [
     "NSGA2",
     "SPOS",
     "Certified",
+    "Chain",
+    "Deduplication",
     "Derived",
     "EstimateQuality",
     "ExpectationProfilerPenalty",
     "FBNet",
+    "FailureHandler",
     "Fidelity",
+    "Filter",
     "GridSearch",
     "HardCoReNAS",
+    "LatencyFilter",
     "LocalSearch",
+    "MedianStopping",
+    "Middleware",
     "Moment",
+    "MultipleEvaluation",
     "OneShot",
     "Outcome",
     "Proposal",
     "ProxylessNAS",
     "Random",
     "RangeProfilerFilter",
+    "RankByCost",
     "RegularizedEvolution",
     "SampleProfilerPenalty",
     "StopsTrials",
     "Strategy",
+    "SuccessiveHalving",
 ]

@@ -244,10 +244,6 @@ class MaskWalk:
         for walk, _ in self._walks:
             walk.decide(codes)
 
-    def fork(self) -> MaskWalk:
-        """Another walk that has decided the same, and goes on by itself."""
-        return MaskWalk([(walk.fork(), limit) for walk, limit in self._walks], self._num)
-
 
 def _factors(graph: FactorGraph, table: CostTable) -> list[Factor]:
     return graph.factors((term.choices, term.values) for term in table.terms)

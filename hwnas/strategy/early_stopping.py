@@ -1,0 +1,165 @@
+"""Giving up evaluations that are not promising, at an intermediate score.
+
+Daniel Golovin, Benjamin Solnik, Subhodeep Moitra, Greg Kochanski, John Karro, D. Sculley: "Google Vizier: A Service for
+Black-Box Optimization", KDD 2017, https://doi.org/10.1145/3097983.3098043, section 3.2.2: the median stopping rule.
+
+Liam Li, Kevin Jamieson, Afshin Rostamizadeh, Ekaterina Gonina, Jonathan Ben-tzur, Moritz Hardt, Benjamin Recht, Ameet
+Talwalkar: "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, https://arxiv.org/abs/1810.05934:
+asynchronous successive halving.
+
+What differs: in successive halving an evaluation that is not among the best at its rung is given up there, not set
+aside to be promoted later, for an evaluation that has been left cannot be gone on with; the first at a rung always go
+on, as there are none to compare them with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+from typing import Protocol
+
+from hwnas.cost import Budget
+from hwnas.errors import ConfigError
+from hwnas.strategy.middleware import is_stopped
+from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
+
+__all__ = ["MedianStopping", "SuccessiveHalving"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MedianStopping:
+    """Stops an evaluation whose best score so far is below the median of what others had averaged by that step.
+
+    The others are those that were completed, each with the mean of its scores up to the step.
+
+    Attributes:
+        grace_steps: before this step nothing is stopped.
+        min_trials: completed evaluations below which nothing is stopped.
+
+    Raises:
+        ConfigError: a negative step, or fewer than 1 evaluation.
+    """
+
+    grace_steps: int = 1
+    min_trials: int = 5
+
+    def __post_init__(self) -> None:
+        if self.grace_steps < 0:
+            raise ConfigError(f"`grace_steps` must be at least 0; got {self.grace_steps}.")
+        if self.min_trials < 1:
+            raise ConfigError(f"`min_trials` must be at least 1; got {self.min_trials}.")
+
+    def wrap(self, strategy: Strategy) -> Strategy:
+        """See `Middleware`."""
+        return _Stopping(strategy, _MedianRule(self.grace_steps, self.min_trials))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SuccessiveHalving:
+    """Stops an evaluation that is not among the best 1/`reduction_factor` at its rung.
+
+    The rungs are the steps `min_step * reduction_factor ** k`.
+
+    Attributes:
+        min_step: the first rung.
+        reduction_factor: how many reach a rung for one that goes on.
+
+    Raises:
+        ConfigError: a step below 1, or a factor below 2.
+    """
+
+    min_step: int = 1
+    reduction_factor: int = 4
+
+    def __post_init__(self) -> None:
+        if self.min_step < 1:
+            raise ConfigError(f"`min_step` must be at least 1; got {self.min_step}.")
+        if self.reduction_factor < 2:
+            raise ConfigError(f"`reduction_factor` must be at least 2; got {self.reduction_factor}.")
+
+    def wrap(self, strategy: Strategy) -> Strategy:
+        """See `Middleware`."""
+        return _Stopping(strategy, _HalvingRule(self.min_step, self.reduction_factor))
+
+
+class _Rule(Protocol):
+    """When to stop; `scores` are those of one evaluation by step, this one's last."""
+
+    def stops(self, scores: dict[int, float]) -> bool: ...
+
+    def completed(self, scores: dict[int, float]) -> None: ...
+
+
+class _MedianRule:
+    def __init__(self, grace_steps: int, min_trials: int) -> None:
+        self._grace_steps = grace_steps
+        self._min_trials = min_trials
+        self._curves: list[dict[int, float]] = []
+
+    def stops(self, scores: dict[int, float]) -> bool:
+        step = max(scores)
+        if step < self._grace_steps or len(self._curves) < self._min_trials:
+            return False
+        known = [[score for at, score in curve.items() if at <= step] for curve in self._curves]
+        averages = [statistics.fmean(curve) for curve in known if curve]
+        return bool(averages) and max(scores.values()) < statistics.median(averages)
+
+    def completed(self, scores: dict[int, float]) -> None:
+        self._curves.append(scores)
+
+
+class _HalvingRule:
+    def __init__(self, min_step: int, reduction_factor: int) -> None:
+        self._min_step = min_step
+        self._reduction_factor = reduction_factor
+        self._rungs: dict[int, list[float]] = {}
+
+    def stops(self, scores: dict[int, float]) -> bool:
+        step = max(scores)
+        if not self._is_rung(step):
+            return False
+        rung = self._rungs.setdefault(step, [])
+        rung.append(scores[step])
+        num_promoted = max(1, len(rung) // self._reduction_factor)
+        return len(rung) >= self._reduction_factor and scores[step] < sorted(rung, reverse=True)[num_promoted - 1]
+
+    def completed(self, scores: dict[int, float]) -> None:
+        pass  # what counts was written down at the rungs
+
+    def _is_rung(self, step: int) -> bool:
+        rung = self._min_step
+        while rung < step:
+            rung *= self._reduction_factor
+        return rung == step
+
+
+class _Stopping:
+    """A strategy whose bad evaluations are stopped by a rule."""
+
+    def __init__(self, strategy: Strategy, rule: _Rule) -> None:
+        self._strategy = strategy
+        self._rule = rule
+        self._scores: dict[Proposal, dict[int, float]] = {}  # by step, of what is under way
+
+    def ask(self, num: int = 1) -> list[Proposal]:
+        """What the strategy asks for."""
+        return self._strategy.ask(num)
+
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """Hand it on."""
+        scores = self._scores.pop(proposal, None)
+        if scores and not outcome.failed:
+            self._rule.completed(scores)
+        self._strategy.tell(proposal, outcome)
+
+    def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
+        """By the rule, or because the strategy says so."""
+        scores = self._scores.setdefault(proposal, {})
+        scores[step] = score
+        by_rule = self._rule.stops(scores)
+        return is_stopped(self._strategy, proposal, step, score) or by_rule
+
+    def derive(self, budgets: Sequence[Budget]) -> Derived:
+        """What the strategy derives."""
+        return self._strategy.derive(budgets)

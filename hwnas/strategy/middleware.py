@@ -1,0 +1,73 @@
+"""Middleware: what stands between a strategy and the evaluations that it asks for, and how it is put together.
+
+`Chain(strategy, Filter(...), Deduplication())` reads from the outside in: a proposal of the strategy passes the
+deduplication first and the filter last, an outcome the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hwnas.cost import Budget
+from hwnas.errors import ConfigError
+from hwnas.strategy.protocol import Derived, Outcome, Proposal, StopsTrials, Strategy
+
+__all__ = ["Chain", "Middleware", "is_stopped"]
+
+
+class Middleware(Protocol):
+    """A description of what is put around a strategy: plain data, without state.
+
+    What is remembered of a search is in what `wrap` makes, so that one description serves many searches, and a search
+    that is resumed by replay begins anew.
+    """
+
+    def wrap(self, strategy: Strategy) -> Strategy:
+        """A strategy around this one; it hands `should_stop` on (`is_stopped`)."""
+        ...
+
+
+class Chain:
+    """A strategy with middleware around it; a strategy itself.
+
+    Args:
+        strategy: a new one.
+        middleware: the outermost first.
+
+    Raises:
+        ConfigError: no strategy first, or something else than middleware behind it.
+    """
+
+    def __init__(self, strategy: Strategy, *middleware: Middleware) -> None:
+        if not hasattr(strategy, "ask"):
+            raise ConfigError(
+                f"A Chain begins with a strategy, made for its space; got {strategy!r:.80}. Chains of strategies whose "
+                "space comes later are in hwnas.strategy.unbound."
+            )
+        for one in reversed(middleware):
+            if not hasattr(one, "wrap"):
+                raise ConfigError(f"Behind the strategy a Chain takes middleware, with `wrap`; got {one!r:.80}.")
+            strategy = one.wrap(strategy)
+        self._strategy = strategy
+
+    def ask(self, num: int = 1) -> list[Proposal]:
+        """What comes out of the strategy through the middleware."""
+        return self._strategy.ask(num)
+
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """What goes to the strategy through the middleware."""
+        self._strategy.tell(proposal, outcome)
+
+    def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
+        """Whether one of the middleware gives the evaluation up; see `StopsTrials`."""
+        return is_stopped(self._strategy, proposal, step, score)
+
+    def derive(self, budgets: Sequence[Budget]) -> Derived:
+        """What the strategy derives, as far as the middleware lets it."""
+        return self._strategy.derive(budgets)
+
+
+def is_stopped(strategy: Strategy, proposal: Proposal, step: int, score: float) -> bool:
+    """Whether a strategy, if it stops trials at all, gives this evaluation up."""
+    return isinstance(strategy, StopsTrials) and strategy.should_stop(proposal, step, score)

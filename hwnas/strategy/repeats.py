@@ -1,0 +1,164 @@
+"""One evaluation wanted, several made: after failures, or for their mean.
+
+Each of several evaluations of one proposal is a proposal of its own, with its own `repeat`: the n-th of at most k is
+`k * repeat + n`, so that middleware of this kind can stand around each other and no two are alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from hwnas.cost import Budget
+from hwnas.errors import ConfigError
+from hwnas.strategy.middleware import is_stopped
+from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
+
+__all__ = ["FailureHandler", "MultipleEvaluation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FailureHandler:
+    """What becomes of evaluations that fail.
+
+    Attributes:
+        metric: told to the strategy as the score of what failed (larger is better), so that it learns to avoid it;
+            None: it is told that the evaluation failed.
+        retry: how often a failed evaluation is made again before that.
+
+    Raises:
+        ConfigError: neither, a metric that is not finite, or a negative number of times.
+    """
+
+    metric: float | None = None
+    retry: int = dataclasses.field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.metric is None and self.retry == 0:
+            raise ConfigError("A FailureHandler needs `metric`, `retry` or both; got neither.")
+        if self.metric is not None and not math.isfinite(self.metric):
+            raise ConfigError(f"`metric` of a FailureHandler must be finite; got {self.metric}.")
+        if self.retry < 0:
+            raise ConfigError(f"`retry` must be at least 0; got {self.retry}.")
+
+    def wrap(self, strategy: Strategy) -> Strategy:
+        """See `Middleware`."""
+        return _Handled(strategy, self.metric, self.retry + 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class MultipleEvaluation:
+    """Every proposal is evaluated several times, and the strategy told the mean of those that did not fail.
+
+    Attributes:
+        repeat: how many times.
+
+    Raises:
+        ConfigError: fewer than 2.
+    """
+
+    repeat: int
+
+    def __post_init__(self) -> None:
+        if self.repeat < 2:
+            raise ConfigError(f"`repeat` must be at least 2 evaluations; got {self.repeat}.")
+
+    def wrap(self, strategy: Strategy) -> Strategy:
+        """See `Middleware`."""
+        return _Repeated(strategy, self.repeat)
+
+
+class _Handled:
+    """The strategy that `FailureHandler` makes."""
+
+    def __init__(self, strategy: Strategy, metric: float | None, num_tries: int) -> None:
+        self._strategy = strategy
+        self._metric = metric
+        self._num_tries = num_tries
+        self._again: deque[Proposal] = deque()
+
+    def ask(self, num: int = 1) -> list[Proposal]:
+        """What failed and is to be tried again, then new proposals."""
+        proposals = [self._again.popleft() for _ in range(min(num, len(self._again)))]
+        if len(proposals) < num:
+            proposals += [_nth(asked, 0, self._num_tries) for asked in self._strategy.ask(num - len(proposals))]
+        return proposals
+
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """Hand it on, unless it failed and is to be tried again."""
+        wanted, n = _origin(proposal, self._num_tries)
+        if outcome.failed and n + 1 < self._num_tries:
+            self._again.append(_nth(wanted, n + 1, self._num_tries))
+            return
+        if outcome.failed and self._metric is not None:
+            outcome = Outcome(score=self._metric)
+        self._strategy.tell(wanted, outcome)
+
+    def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
+        """Hand it on."""
+        return is_stopped(self._strategy, _origin(proposal, self._num_tries)[0], step, score)
+
+    def derive(self, budgets: Sequence[Budget]) -> Derived:
+        """What the strategy derives."""
+        return self._strategy.derive(budgets)
+
+
+class _Repeated:
+    """The strategy that `MultipleEvaluation` makes."""
+
+    def __init__(self, strategy: Strategy, num_repeats: int) -> None:
+        self._strategy = strategy
+        self._num_repeats = num_repeats
+        self._next: deque[Proposal] = deque()
+        self._outcomes: dict[Proposal, list[Outcome]] = {}
+
+    def ask(self, num: int = 1) -> list[Proposal]:
+        """The evaluations of one proposal after those of another."""
+        while len(self._next) < num and (asked := self._strategy.ask(1)):
+            self._next += [_nth(asked[0], n, self._num_repeats) for n in range(self._num_repeats)]
+        return [self._next.popleft() for _ in range(min(num, len(self._next)))]
+
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """Hand the mean on when all evaluations are there."""
+        wanted, _ = _origin(proposal, self._num_repeats)
+        outcomes = self._outcomes.setdefault(wanted, [])
+        outcomes.append(outcome)
+        if len(outcomes) == self._num_repeats:
+            self._strategy.tell(wanted, _mean([one for one in self._outcomes.pop(wanted) if not one.failed]))
+
+    def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
+        """Hand it on."""
+        return is_stopped(self._strategy, _origin(proposal, self._num_repeats)[0], step, score)
+
+    def derive(self, budgets: Sequence[Budget]) -> Derived:
+        """What the strategy derives."""
+        return self._strategy.derive(budgets)
+
+
+def _nth(proposal: Proposal, n: int, num: int) -> Proposal:
+    return dataclasses.replace(proposal, repeat=num * proposal.repeat + n)
+
+
+def _origin(proposal: Proposal, num: int) -> tuple[Proposal, int]:
+    """The proposal of which this is one of `num` evaluations, and which."""
+    repeat, n = divmod(proposal.repeat, num)
+    return dataclasses.replace(proposal, repeat=repeat), n
+
+
+def _mean(outcomes: Sequence[Outcome]) -> Outcome:
+    """The mean of everything, of each image's scores too; failed where there are none."""
+    if not outcomes:
+        return Outcome(score=math.nan, failed=True)
+    scores = [outcome.scores for outcome in outcomes if outcome.scores is not None]
+    return Outcome(
+        score=float(np.mean([outcome.score for outcome in outcomes])),
+        loss=float(np.mean([outcome.loss for outcome in outcomes])),
+        scores=np.mean(scores, axis=0, dtype=np.float32) if len(scores) == len(outcomes) else None,
+        objectives=tuple(np.mean([outcome.objectives for outcome in outcomes], axis=0).tolist()),
+        violation=float(np.mean([outcome.violation for outcome in outcomes])),
+        tie=float(np.mean([outcome.tie for outcome in outcomes])),
+    )
