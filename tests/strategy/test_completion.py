@@ -32,7 +32,9 @@ def compare(cost, rng, check):
         assert least.shape == (len(walked), choice.num_options)
         for row, found in zip(walked, least, strict=True):
             check(found, brute_least(cost, codes, row[:position], choice.num_options))
+        stays, walk = walk, walk.fork()
         walk.decide(walked[:, position])
+        assert (stays.least() == least).all()
 
 
 def nearly_equal(found, expected):

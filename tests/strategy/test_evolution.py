@@ -2,7 +2,7 @@ import pytest
 
 from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.solve import maximise
-from hwnas.strategy import Random, RegularizedEvolution
+from hwnas.strategy import Outcome, Random, RegularizedEvolution
 from tests.strategy.planted import PlantedEvaluator, budget_at, planted_space, random_table, run
 
 SPACE = planted_space(2)
@@ -39,6 +39,49 @@ def test_same_seed_same_proposals():
         run(RegularizedEvolution(SPACE, population_size=10, sample_size=3, seed=3), evaluate, max_trials=40)
         histories.append(evaluate.proposals)
     assert histories[0] == histories[1]
+
+
+def _told(outcomes):
+    """A population of 4, told these outcomes of its first members, and the random proposals that would follow."""
+    strategy = RegularizedEvolution(SPACE, population_size=4, sample_size=4, mutation_prob=1e-9, seed=1)
+    members = strategy.ask(4)
+    for proposal, outcome in zip(members, outcomes, strict=False):
+        strategy.tell(proposal, outcome)
+    return strategy, [proposal.architecture for proposal in members]
+
+
+def _num_changed(first, second):
+    return sum(first.get(name) != second.get(name) for name in SPACE.names)
+
+
+def test_outcomes_are_compared_by_rank():
+    """Within the limits, then the score, then ties; a tournament of all members has one winner."""
+    ranked = [(1.0, 0.0, 0.0), (1.0, 0.0, 1.0), (9.0, 0.5, 0.0), (0.0, 0.0, 2.0)]
+    strategy, members = _told([Outcome(score=s, violation=v, tie=t) for s, v, t in ranked])
+    near = [[_num_changed(child.architecture, member) for member in members] for child in strategy.ask(10)]
+    assert all(min(distances) == distances[1] for distances in near)
+
+
+def test_failed_trials_are_no_members():
+    """With too few members for a tournament, proposals stay random: those of a strategy that was told nothing."""
+    failed = Outcome(score=float("nan"), failed=True)
+    strategy, _ = _told([Outcome(score=1.0), failed, Outcome(score=2.0), Outcome(score=3.0)])
+    untold, _ = _told([])
+    assert strategy.ask(3) == untold.ask(3)
+
+
+def test_the_oldest_told_dies():
+    strategy, members = _told([Outcome(score=9.0), Outcome(score=1.0), Outcome(score=2.0), Outcome(score=3.0)])
+    [child] = strategy.ask(1)
+    strategy.tell(child, Outcome(score=0.0))
+    near = [[_num_changed(other.architecture, member) for member in members] for other in strategy.ask(10)]
+    assert all(min(distances) == distances[3] for distances in near)
+
+
+def test_what_is_running_is_not_proposed_again():
+    strategy, _ = _told([Outcome(score=float(number)) for number in range(4)])
+    children = [proposal.architecture for proposal in strategy.ask(12)]
+    assert len(set(children)) == 12
 
 
 def test_a_tightened_budget_repairs_the_best():
