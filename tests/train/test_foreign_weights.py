@@ -228,6 +228,10 @@ def test_what_does_not_fit_is_listed_and_nothing_is_changed() -> None:
         CheckpointError, match=r"2 of another shape: 2\.weight \(2, 4\), not \(5, 4\), 2\.bias \(2,\), not"
     ):
         load_weights(network(5), WEIGHTS)
+    with pytest.raises(
+        CheckpointError, match=r"seem to be of another network: of 9 tensors here and 0 there, 8 missing"
+    ):
+        load_weights(model, {})
     many = {f"layer{i}.weight": torch.zeros(1) for i in range(12)}
     with pytest.raises(CheckpointError) as raised:
         load_weights(model, many)
