@@ -28,8 +28,9 @@ def test_the_help_of_the_command_line_loads_nothing_heavy() -> None:
     assert not loaded_after("from hwnas.cli.main import app") & {*HEAVY, "numpy"}
 
 
-def test_space_cost_solve_and_store_do_not_load_torch() -> None:
-    loaded = loaded_after("import hwnas.space, hwnas.cost, hwnas.solve, hwnas.store, hwnas.trace, hwnas.measurement")
+def test_space_cost_solve_store_and_trial_do_not_load_torch() -> None:
+    names = ("space", "cost", "solve", "store", "trial", "trace", "measurement")
+    loaded = loaded_after("import " + ", ".join(f"hwnas.{name}" for name in names))
     assert not loaded & {"torch", "timm", "onnx", "onnxruntime", "accelerate"}
 
 

@@ -21,8 +21,7 @@ reporting      report.html and front.csv
 experiment     an experiment of many trials: a space, an evaluator, a strategy, a folder; given_strategy: the latter
 engine         the one loop of ask, evaluate, write, tell; resume by replay
 executor       what runs trials: the protocol; executors: by name
-inline         ... in this process, within a time_limit
-attempt        ... one attempt at a trial, in any process
+inline         ... in this process; what a trial is in any process: hwnas.trial
 metric         what is wanted of a trial's numbers
 standings      the best and the front so far; image_scores: scores of every image as bytes
 recorded       an experiment as its folder has it; status: how far it is; exporting: its best as files
@@ -31,7 +30,7 @@ measuring      profilers, of which the latency is measured when it is needed
 
 from hwnas.experiment.config import SearchConfig, read_config
 from hwnas.experiment.configured import retrain_configured, search_configured, train_configured
-from hwnas.experiment.executor import Ended, Executor, TrialTask
+from hwnas.experiment.executor import Executor
 from hwnas.experiment.executors import EXECUTORS
 from hwnas.experiment.experiment import Experiment
 from hwnas.experiment.final_recipes import FINAL_RECIPES, final_recipe
@@ -55,7 +54,6 @@ __all__ = [
     "Advance",
     "Attempt",
     "BudgetResult",
-    "Ended",
     "Executor",
     "Experiment",
     "Found",
@@ -70,7 +68,6 @@ __all__ = [
     "SplitResult",
     "Status",
     "TrialFront",
-    "TrialTask",
     "final_recipe",
     "read_config",
     "read_experiment",

@@ -22,13 +22,13 @@ import numpy as np
 
 from hwnas.cost import Budget
 from hwnas.errors import MetricError, RunDirectoryError, StoreError, StrategyError
-from hwnas.experiment.executor import Ended, Executor, TrialTask
+from hwnas.experiment.executor import Executor
 from hwnas.experiment.image_scores import packed, unpacked
 from hwnas.experiment.metric import FAILED, Metric, outcome_of
 from hwnas.profiler import Profiler
 from hwnas.store import Event, Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, StopsTrials, Strategy
-from hwnas.train import TrialEvaluator
+from hwnas.trial import Ended, TrialEvaluator, TrialTask
 
 __all__ = ["SCORE", "Engine", "outcome_of_trial"]
 

@@ -2,67 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from hwnas.trial import Ended, TrialEvaluator, TrialTask
 
-from hwnas.train import TrialEvaluator
-
-__all__ = ["Ended", "EndedStatus", "Executor", "OnReport", "TrialTask"]
-
-EndedStatus = Literal["complete", "failed", "stopped", "lost"]
-"""How an attempt ended: with metrics; with an error of its own (it raised, or ran past its time); because `on_report`
-said so; or with the process or node it was on (killed, out of memory, unplugged), which the engine tries again."""
+__all__ = ["Executor", "OnReport"]
 
 OnReport = Callable[[int, int, float], bool]
 """`on_report(number, step, value)`: an intermediate value of a trial; true: the trial is to stop."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrialTask:
-    """One attempt at a trial, as it crosses to a worker: plain data.
-
-    Attributes:
-        number: of the trial.
-        attempt: from 1.
-        architecture: as JSON.
-        seed: of the evaluation's randomness.
-        timeout_seconds: after which the attempt fails; None: it may take any time.
-        fidelity, batch_index: as of `TrialContext`.
-    """
-
-    number: int
-    attempt: int
-    architecture: Mapping[str, Any]
-    seed: int
-    timeout_seconds: float | None = None
-    fidelity: str = "full"
-    batch_index: int = 0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Ended:
-    """What came of an attempt.
-
-    Attributes:
-        number, attempt: of its task.
-        status: see `EndedStatus`.
-        metrics: by name, where it is complete.
-        scores: of each image, (num_images,), where the evaluator gives them.
-        error: what went wrong: the error's type, message and last line; empty where nothing did.
-        seconds: how long it took, in the worker.
-    """
-
-    number: int
-    attempt: int
-    status: EndedStatus
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    scores: NDArray[np.float32] | None = None
-    error: str = ""
-    seconds: float = 0.0
 
 
 class Executor(Protocol):

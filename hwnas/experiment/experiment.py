@@ -30,7 +30,7 @@ from hwnas.nn import ModelSpace
 from hwnas.profiler import Profiler
 from hwnas.space import Space
 from hwnas.strategy.feasible import require_feasible
-from hwnas.train import FunctionEvaluator, TrialEvaluator
+from hwnas.trial import FunctionEvaluator, TrialEvaluator
 
 __all__ = ["Experiment"]
 

@@ -6,10 +6,10 @@ import threading
 from collections import deque
 
 from hwnas.errors import ConfigError
-from hwnas.experiment.attempt import ERRORS, attempt
-from hwnas.experiment.executor import Ended, OnReport, TrialTask
-from hwnas.experiment.time_limit import alarm_held, time_limit
-from hwnas.train import TrialEvaluator
+from hwnas.experiment.executor import OnReport
+from hwnas.trial import Ended, TrialEvaluator, TrialTask
+from hwnas.trial.attempt import ERRORS, attempt
+from hwnas.trial.time_limit import alarm_held, time_limit
 
 __all__ = ["InlineExecutor"]
 

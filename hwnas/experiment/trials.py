@@ -11,7 +11,7 @@ from hwnas.experiment.inline import InlineExecutor
 from hwnas.space import Architecture
 from hwnas.store import Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, Strategy
-from hwnas.train import Evaluated, EvaluatorReference, TrialContext
+from hwnas.trial import Evaluated, EvaluatorReference, TrialContext
 
 __all__ = ["run_trials"]
 

@@ -11,6 +11,19 @@ runtime_contract   what every runtime must do
 strategy_contract  what every multi-trial strategy must do
 """
 
-from hwnas.testing.fake_runtime import FakeRuntime
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hwnas.testing.fake_runtime import FakeRuntime
 
 __all__ = ["FakeRuntime"]
+
+
+def __getattr__(name: str) -> object:
+    if name != "FakeRuntime":
+        raise AttributeError(f"module 'hwnas.testing' has no attribute {name!r}")
+    from hwnas.testing.fake_runtime import FakeRuntime  # late: workers that need trial_functions load no runtime
+
+    return FakeRuntime

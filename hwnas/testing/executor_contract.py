@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from hwnas.errors import ConfigError
-from hwnas.experiment.executor import Ended, Executor, OnReport, TrialTask
+from hwnas.experiment.executor import Executor, OnReport
 from hwnas.space import Architecture
 from hwnas.testing.trial_functions import ScoringEvaluator
-from hwnas.train import FunctionEvaluator, TrialEvaluator
+from hwnas.trial import Ended, FunctionEvaluator, TrialEvaluator, TrialTask
 
 __all__ = ["ExecutorContract"]
 

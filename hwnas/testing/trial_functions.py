@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from hwnas.space import Architecture
-from hwnas.train import Evaluated, EvaluatorReference, TrialContext
+from hwnas.trial import Evaluated, EvaluatorReference, TrialContext
 
 __all__ = ["ScoringEvaluator", "do", "report", "show"]
 

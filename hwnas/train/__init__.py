@@ -14,12 +14,12 @@ foreign_weights.py     reading weights that others trained, and laying them into
 resemblance.py  which known network weights are of
 batch_norm.py   statistics of one subnet
 evaluator.py    the score of an architecture
-trial_evaluator.py     what evaluates a trial of an experiment
-function_evaluator.py  ... a user's function; imported: functions by name
 unused.py       what a step does not use stays as it is
     inputs.py       whether data fit a space
     losses.py       cross-entropy and distillation
 processes.py    devices, precision and several processes, through accelerate
+
+What evaluates trials of experiments is in `hwnas.trial`, and here too by name.
 """
 
 from hwnas.train.batch_norm import batch_statistics, reestimate_batch_norm
@@ -28,12 +28,18 @@ from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, eval
 from hwnas.train.final import FinalRecipe, train_finally
 from hwnas.train.fine_tune import fine_tune
 from hwnas.train.foreign_weights import load_weights, read_weights, weights_fit
-from hwnas.train.function_evaluator import FunctionEvaluator
 from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, StepContext, TrainingResult, train
 from hwnas.train.recipe import Precision, Recipe
 from hwnas.train.supernet import load_supernet, save_supernet, train_supernet
-from hwnas.train.trial_evaluator import Evaluated, EvaluatorReference, TrialContext, TrialEvaluator, TrialStopped
+from hwnas.trial import (
+    Evaluated,
+    EvaluatorReference,
+    FunctionEvaluator,
+    TrialContext,
+    TrialEvaluator,
+    TrialStopped,
+)
 
 __all__ = [
     "Checkpoint",

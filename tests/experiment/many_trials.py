@@ -10,10 +10,10 @@ from pathlib import Path
 
 from hwnas.cost import CostTable
 from hwnas.experiment import Experiment
-from hwnas.experiment.attempt import attempt
-from hwnas.experiment.executor import Ended
 from hwnas.space import Choice, Space
 from hwnas.strategy import RegularizedEvolution
+from hwnas.trial import Ended
+from hwnas.trial.attempt import attempt
 
 SPACE = Space([Choice(f"c{number}", (0, 1, 2, 3)) for number in range(6)])
 COST = CostTable.from_options(SPACE, {f"c{number}": {o: float(o) for o in (0, 1, 2, 3)} for number in range(6)})

@@ -4,10 +4,9 @@ import time
 import pytest
 
 from hwnas.errors import ConfigError
-from hwnas.experiment.executor import TrialTask
 from hwnas.experiment.inline import InlineExecutor
 from hwnas.testing.executor_contract import ExecutorContract
-from hwnas.train import FunctionEvaluator
+from hwnas.trial import FunctionEvaluator, TrialTask
 
 
 class TestInlineExecutor(ExecutorContract):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hwnas.errors import MetricError
 from hwnas.space import Architecture
-from hwnas.train.imported import imported
+from hwnas.trial.imported import imported
 
 __all__ = ["Evaluated", "EvaluatorReference", "TrialContext", "TrialEvaluator", "TrialStopped"]
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from hwnas.errors import MetricError
-from hwnas.experiment.executor import Ended, EndedStatus, TrialTask
-from hwnas.experiment.time_limit import TimeUp
 from hwnas.space import Architecture
-from hwnas.train import Evaluated, TrialContext, TrialEvaluator, TrialStopped
+from hwnas.trial.evaluator import Evaluated, TrialContext, TrialEvaluator, TrialStopped
+from hwnas.trial.task import Ended, EndedStatus, TrialTask
+from hwnas.trial.time_limit import TimeUp
 
 __all__ = ["ERRORS", "attempt", "described"]
 

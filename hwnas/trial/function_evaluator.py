@@ -9,8 +9,8 @@ from typing import Any
 
 from hwnas.errors import ConfigError, MetricError
 from hwnas.space import Architecture
-from hwnas.train.imported import imported, reference_text
-from hwnas.train.trial_evaluator import Evaluated, EvaluatorReference, TrialContext
+from hwnas.trial.evaluator import Evaluated, EvaluatorReference, TrialContext
+from hwnas.trial.imported import imported, reference_text
 
 __all__ = ["FunctionEvaluator"]
 
@@ -65,7 +65,7 @@ class FunctionEvaluator:
             ConfigError: see `reference_text`.
         """
         text = self._text or reference_text(self._function)
-        return EvaluatorReference(factory="hwnas.train:FunctionEvaluator", options={"function": text})
+        return EvaluatorReference(factory="hwnas.trial:FunctionEvaluator", options={"function": text})
 
 
 def _wanted(function: Callable[..., Any]) -> tuple[str, ...]:
