@@ -13,6 +13,8 @@ from pathlib import Path
 from hwnas.cli.script import parser, run
 from hwnas.cli.search import run_search
 from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig
+from hwnas.experiment.search import DEFAULT_FINE_TUNE
+from hwnas.nn.families import FAMILIES
 from hwnas.strategy import DARTS
 from hwnas.testing.layouts import write_cifar10
 
@@ -49,9 +51,12 @@ def main(arguments: Sequence[str]) -> None:
     if given.smoke:  # what is given beside --smoke still counts
         given = options().parse_args(arguments, argparse.Namespace(**SMOKE))
         given.data_dir = write_cifar10(given.out / "data", **NUM_SMOKE_IMAGES)
+    size = {"channels": given.channels, "num_cells": given.layers, "num_nodes": given.nodes}
+    usual = FAMILIES["darts"].options
     config = SearchConfig(
         space="darts",
-        space_options={"channels": given.channels, "num_cells": given.layers, "num_nodes": given.nodes},
+        # What is as usual is left out, so that `hwnas retrain` lets it grow as the paper does.
+        space_options={name: value for name, value in size.items() if value != usual[name]},
         budgets=tuple(given.budget),
         strategy="darts",
         strategy_options={"unrolled": given.unrolled, "architecture_learning_rate": given.arc_learning_rate},
@@ -65,6 +70,7 @@ def main(arguments: Sequence[str]) -> None:
             learning_rate=given.learning_rate,
             gradient_clip=given.grad_clip or None,
         ),
+        fine_tune=dataclasses.replace(DEFAULT_FINE_TUNE, batch_size=given.batch_size),
         rivals="none" if given.smoke else "score",
     )
     run_search(config, given.out / "search", title="DARTS on CIFAR-10", json=False)

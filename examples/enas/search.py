@@ -13,6 +13,7 @@ from pathlib import Path
 from hwnas.cli.script import parser, run
 from hwnas.cli.search import run_search
 from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig
+from hwnas.experiment.search import DEFAULT_FINE_TUNE
 from hwnas.strategy import ENAS
 from hwnas.testing.layouts import write_cifar10
 
@@ -111,6 +112,7 @@ def main(arguments: Sequence[str]) -> None:
             learning_rate=given.learning_rate,
             gradient_clip=given.grad_clip or None,
         ),
+        fine_tune=dataclasses.replace(DEFAULT_FINE_TUNE, batch_size=given.batch_size),
         rivals="none" if given.smoke else "score",
     )
     run_search(config, given.out / given.search_for, title=f"ENAS ({given.search_for}) on CIFAR-10", json=False)
