@@ -90,7 +90,7 @@ def configuration(given: argparse.Namespace) -> SearchConfig:
             num_workers=given.workers,
         ),
         device=DeviceConfig(
-            name=given.applied_hardware or "onnxruntime:cpu",
+            name=given.applied_hardware or given.device,
             batch_size=num_images,
             table=str(given.latency_table or given.out / "latency.sqlite"),
             **({"repeats": 1, "calibrate": 3} if given.smoke else {}),

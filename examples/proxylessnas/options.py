@@ -53,6 +53,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
         help="what latency is measured on: a batch of images; the space and the data set have that size too",
     )
     p.add_argument("--budget", action="append", default=[], help='hard, as "latency<=20ms" or "params<=4M"; repeatable')
+    p.add_argument("--device", default="onnxruntime:cpu", help="of a budget on latency, without --applied-hardware")
     p.add_argument("--arch-path", type=Path, help="where the architecture goes as well, beside OUT/search")
     p.add_argument(
         "--exported-arch-path",

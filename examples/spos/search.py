@@ -19,6 +19,7 @@ from hwnas.cli.console import print_note
 from hwnas.cli.script import run
 from hwnas.cli.search import run_search
 from hwnas.device import connect
+from hwnas.errors import CheckpointError
 from hwnas.experiment.config import DeviceConfig, SearchConfig
 from hwnas.experiment.search import DEFAULT_FINE_TUNE
 from hwnas.nn.families import load_space
@@ -89,12 +90,15 @@ def evolution(given: argparse.Namespace) -> dict[str, int]:
 def supernet(given: argparse.Namespace, config: SearchConfig) -> Path:
     """The folder of the supernet; published weights are kept in one of their own."""
     if given.checkpoint is None:
-        return given.out / "supernet"
+        folder = Path(given.out, "supernet")
+        if not folder.is_dir():
+            raise CheckpointError(f"{folder} has no supernet yet. Train one with supernet.py, or give --checkpoint.")
+        return folder
     if not given.spos_preprocessing:
         print_note("The published weights were trained with --spos-preprocessing; without it they are of no use.")
     space = load_space(config.space, **config.space_options)
     load_weights(space, read_weights(given.checkpoint, allow_url=given.allow_url))
-    return save_supernet(space, given.out / "published")
+    return save_supernet(space, Path(given.out, "published"))
 
 
 def main(arguments: Sequence[str]) -> None:

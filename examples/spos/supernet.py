@@ -37,6 +37,12 @@ def main(arguments: Sequence[str]) -> None:
         help="draw paths uniformly over seven bins of multiply-accumulates, 290e6 to 360e6 in the paper; without it "
         "uniformly over all architectures",
     )
+    p.add_argument(
+        "--load-checkpoint",
+        metavar="FILE|URL",
+        help="begin with published weights, such as data/checkpoint-150000.pth.tar, which go with --spos-preprocessing",
+    )
+    p.add_argument("--allow-url", action="store_true", help="fetch --load-checkpoint from an address")
     given = parse(p, arguments, epochs=2, batch_size=16, learning_rate=0.05)
     recipe = dataclasses.replace(
         PAPER,
@@ -53,6 +59,8 @@ def main(arguments: Sequence[str]) -> None:
         result = train_configured(
             configuration(given, train=recipe),
             directory,
+            weights=given.load_checkpoint,
+            allow_url=given.allow_url,
             progress=lambda step: show("train supernet", step.step, step.num_steps, f"loss {step.loss:.3f}"),
         )
     print_line(f"supernet: {directory}, {result.step} steps, loss {result.loss:.3f}")

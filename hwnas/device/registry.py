@@ -55,7 +55,10 @@ def connect(device: str, *, threads: int = 1, batch_size: int = 1) -> Runtime:
         MissingExtraError: the device's package is not installed; the message names what to install.
     """
     if device not in _FACTORIES:
-        raise BadInputError(f"Unknown device {device!r}. Known are: {', '.join(known_devices())}.")
+        raise BadInputError(
+            f"Unknown device {device!r}. Known are: {', '.join(known_devices())}. Latencies are measured, so a device "
+            "of your own needs a runtime: make it known with hwnas.device.register_runtime."
+        )
     factory, extra = _FACTORIES[device]
     try:
         return factory(threads, batch_size)
