@@ -12,6 +12,7 @@ from hwnas.experiment.strategies import STRATEGIES, is_one_shot, make_strategy
 from hwnas.nn import ModelSpace
 from hwnas.space import Space
 from hwnas.strategy import Strategy
+from hwnas.strategy.unbound import Unbound
 
 __all__ = ["StrategyLike", "check_strategy", "is_strategy", "made_strategy", "strategy_name"]
 
@@ -30,7 +31,7 @@ def check_strategy(given: StrategyLike) -> None:
     Raises:
         ConfigError: an unknown name, a strategy that takes steps, or something else altogether.
     """
-    if hasattr(given, "step") or (isinstance(given, str) and is_one_shot(given)):
+    if hasattr(given, "step") or (isinstance(given, str | Unbound) and is_one_shot(given)):
         raise ConfigError(
             f"The strategy {strategy_name(given)!r} trains a supernet step by step and asks for no trials: use "
             f"hwnas.search. An experiment takes {', '.join(n for n in sorted(STRATEGIES) if not is_one_shot(n))}."

@@ -30,6 +30,7 @@ from hwnas.strategy import (
     SampleProfilerPenalty,
     Strategy,
 )
+from hwnas.strategy.unbound import Unbound
 from hwnas.train import Recipe
 
 __all__ = [
@@ -75,12 +76,12 @@ def is_one_shot(strategy: str | StrategyFactory) -> bool:
     Raises:
         ConfigError: an unknown name.
     """
-    return hasattr(_factory(strategy), "step")
+    return hasattr(_class_of(strategy), "step")
 
 
 def search_recipe(strategy: str | StrategyFactory) -> Recipe | None:
     """How a one-shot strategy's paper trains the weights; None for the others."""
-    return getattr(_factory(strategy), "recipe", None)
+    return getattr(_class_of(strategy), "recipe", None)
 
 
 def needs_latency(options: Mapping[str, Any]) -> bool:
@@ -98,7 +99,7 @@ def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -
     Raises:
         ConfigError: an unknown strategy or option; the message lists the known ones.
     """
-    factory = _factory(strategy)
+    factory = _class_of(strategy)
     known = [name for name in inspect.signature(factory).parameters if name not in _GIVEN]
     if not is_one_shot(strategy):
         known.append("max_trials")
@@ -135,7 +136,7 @@ def make_strategy(
     """
     factory = _factory(strategy)
     own, _ = split_options(strategy, options)
-    if "priors" in inspect.signature(factory).parameters:
+    if "priors" in inspect.signature(_class_of(strategy)).parameters:
         own["priors"] = {name: profilers.table(name) for name in ("macs", "params")}
     try:
         own |= {name: _made(name, value, profilers) for name, value in own.items()}
@@ -157,6 +158,12 @@ def _made(name: str, value: Any, profilers: Profilers) -> Any:
             raise ConfigError(f"`kind` of a penalty must be {' or '.join(_PENALTIES)}; got {kind!r}.")
         return _PENALTIES[kind](**table)
     return value
+
+
+def _class_of(strategy: str | StrategyFactory) -> StrategyFactory:
+    """What says what a strategy can do: of one whose space comes later its class."""
+    factory = _factory(strategy)
+    return factory.strategy if isinstance(factory, Unbound) else factory
 
 
 def _factory(strategy: str | StrategyFactory) -> StrategyFactory:
