@@ -102,6 +102,8 @@ if TYPE_CHECKING:
         FunctionEvaluator as FunctionEvaluator,
         Recipe as Recipe,
         SupernetEvaluator as SupernetEvaluator,
+        TableEvaluator as TableEvaluator,
+        TrainEvaluator as TrainEvaluator,
         fine_tune as fine_tune,
         load_weights as load_weights,
         read_weights as read_weights,
@@ -134,7 +136,8 @@ _NAMES_OF = {
         "Random RangeProfilerFilter RankByCost RegularizedEvolution SPOS SampleProfilerPenalty SuccessiveHalving"
     ),
     "hwnas.train": (
-        "FinalRecipe FunctionEvaluator Recipe SupernetEvaluator fine_tune load_weights read_weights train_supernet"
+        "FinalRecipe FunctionEvaluator Recipe SupernetEvaluator TableEvaluator TrainEvaluator fine_tune load_weights "
+        "read_weights train_supernet"
     ),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}

@@ -14,6 +14,7 @@ foreign_weights.py     reading weights that others trained, and laying them into
 resemblance.py  which known network weights are of
 batch_norm.py   statistics of one subnet
 evaluator.py    the score of an architecture
+train_evaluator.py     ... after training from scratch, for trials; named_data: data as other processes find them
 unused.py       what a step does not use stays as it is
     inputs.py       whether data fit a space
     losses.py       cross-entropy and distillation
@@ -32,10 +33,12 @@ from hwnas.train.inputs import check_inputs
 from hwnas.train.loop import Progress, StepContext, TrainingResult, train
 from hwnas.train.recipe import Precision, Recipe
 from hwnas.train.supernet import load_supernet, save_supernet, train_supernet
+from hwnas.train.train_evaluator import TrainEvaluator
 from hwnas.trial import (
     Evaluated,
     EvaluatorReference,
     FunctionEvaluator,
+    TableEvaluator,
     TrialContext,
     TrialEvaluator,
     TrialStopped,
@@ -55,6 +58,8 @@ __all__ = [
     "Run",
     "StepContext",
     "SupernetEvaluator",
+    "TableEvaluator",
+    "TrainEvaluator",
     "TrainingResult",
     "TrialContext",
     "TrialEvaluator",

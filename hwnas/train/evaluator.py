@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,13 @@ from torch import Tensor, nn
 from hwnas.data import CLASSIFICATION, Batch, Part, Request, Splits, Task, nth_batch, stream
 from hwnas.errors import ConfigError
 from hwnas.nn import ModelSpace
+from hwnas.nn.families import load_space
 from hwnas.space import Architecture
 from hwnas.train.batch_norm import batch_statistics, reestimate_batch_norm
 from hwnas.train.inputs import check_inputs
+from hwnas.train.named_data import data_reference, loaded_data
+from hwnas.train.supernet import load_supernet
+from hwnas.trial import Evaluated, EvaluatorReference, TrialContext
 
 __all__ = ["Evaluation", "Evaluator", "SupernetEvaluator", "evaluate_accuracy"]
 
@@ -136,6 +141,79 @@ class SupernetEvaluator:
         device = _device(space)
         self._bn_inputs = [b.to(device).inputs for b in stream(splits.train, requests[:num_bn_batches])]
         self._teacher_losses: dict[int, float] = {}
+        self._reference: EvaluatorReference | None = None
+
+    @classmethod
+    def load(
+        cls,
+        space: str,
+        data: Mapping[str, Any] | object,
+        supernet: str | Path,
+        *,
+        space_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Self:
+        """An evaluator that other processes can make again, from what names its space, data and supernet.
+
+        Args:
+            space: the name of a family, or "file.py:factory".
+            data: the arguments of `load_data` as a mapping or a dataclass.
+            supernet: the folder of a trained supernet, or a checkpoint in it.
+            space_options: arguments of the family or the factory.
+            options: of the constructor; the teacher as an architecture or as JSON.
+
+        Raises:
+            ConfigError: a wrong option.
+            BadInputError: space, data or supernet cannot be loaded.
+        """
+        named = data_reference(data, needed_by="SupernetEvaluator")
+        made_space = load_space(space, **dict(space_options or {}))
+        load_supernet(made_space, supernet)
+        teacher = options.pop("teacher", None)
+        teacher = None if teacher is None else made_space.space.validate(Architecture.from_json(teacher))
+        evaluator = cls(made_space, loaded_data(named), teacher=teacher, **options)
+        evaluator._reference = EvaluatorReference(
+            factory="hwnas.train:SupernetEvaluator.load",
+            options={
+                "space": space,
+                "data": named,
+                "supernet": str(Path(supernet).resolve()),
+                "space_options": dict(space_options or {}),
+                "teacher": None if teacher is None else teacher.to_json(),
+                **options,
+            },
+        )
+        return evaluator
+
+    def reference(self) -> EvaluatorReference:
+        """What names space, data and supernet.
+
+        Raises:
+            ConfigError: it was made from objects of this process, not by `load`.
+        """
+        if self._reference is None:
+            raise ConfigError(
+                "A SupernetEvaluator made from a space and data of this process runs in line only. Make it with "
+                "SupernetEvaluator.load(space, data, supernet), which names them, or use the executor 'inline'."
+            )
+        return self._reference
+
+    def evaluate_trial(self, architecture: Architecture, context: TrialContext) -> Evaluated:
+        """The metrics "score" (the task's mean score) and "loss", at the fidelity that the strategy wants.
+
+        Raises:
+            ConfigError: the fidelity "trained", for which nothing is trained here, or "batch" without a teacher.
+        """
+        if context.fidelity == "trained":
+            raise ConfigError(
+                "SupernetEvaluator scores with the supernet's weights and trains nothing, but the strategy wants an "
+                "architecture trained. Use hwnas.search, or a strategy that compares without training."
+            )
+        if context.fidelity == "batch":
+            loss = float(self.batch_losses([architecture], context.batch_index)[0])
+            return Evaluated(metrics={"score": -loss, "loss": loss})
+        evaluation = self.evaluate(architecture)
+        return Evaluated(metrics={"score": evaluation.accuracy, "loss": evaluation.loss}, scores=evaluation.scores)
 
     def evaluate(self, architecture: Architecture) -> Evaluation:
         """Accuracy and loss with inherited weights and re-estimated batch norm."""
