@@ -144,6 +144,8 @@ def search_each(
     options = dict(strategy_options or {})
     _, max_trials = split_options(strategy, options)
     check_inputs(space, data)
+    if supernet is not None:
+        load_supernet(space, supernet)  # before anything is measured: a wrong one is said at once
     requests = [parse_budget(b) if isinstance(b, str) else b for b in budgets]
     recipe = recipe or Recipe()
     search = search or search_recipe(strategy) or recipe
@@ -192,9 +194,7 @@ def search_each(
             for budget_set in sets
         ]
         in_steps = all(isinstance(made, OneShot) and made.trains_weights for made in strategies)
-        if supernet is not None:
-            load_supernet(space, supernet)
-        elif not in_steps:
+        if supernet is None and not in_steps:
             _train(space, data, recipe, folder, phases, seed)
         weights = copy.deepcopy(space.state_dict()) if in_steps and len(sets) > 1 else None
         results = []
