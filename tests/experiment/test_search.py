@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 import hwnas
 import hwnas.device
-from hwnas.errors import BudgetError, DataError, FingerprintError, InfeasibleError, RunDirectoryError
+from hwnas.errors import BudgetError, CheckpointError, DataError, FingerprintError, InfeasibleError, RunDirectoryError
 from hwnas.experiment import search
 from hwnas.nn import ModelSpace
 from hwnas.testing.fake_runtime import FakeRuntime
@@ -134,6 +134,14 @@ def test_data_of_another_shape(tmp_path):
 def test_a_latency_budget_needs_a_device(tmp_path):
     with pytest.raises(BudgetError, match="needs a device"):
         tiny_search(tmp_path / "run", device=None)
+
+
+def test_a_wrong_supernet_is_said_before_anything_is_measured(tmp_path):
+    log = tmp_path / "log"
+    with pytest.raises(CheckpointError, match="nowhere"):
+        tiny_search(tmp_path / "run", supernet=tmp_path / "nowhere", log=log)
+    assert not log.exists()  # no phase was begun
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_table_of_another_device(tmp_path):
