@@ -96,6 +96,7 @@ if TYPE_CHECKING:
         RegularizedEvolution as RegularizedEvolution,
         SampleProfilerPenalty as SampleProfilerPenalty,
         SuccessiveHalving as SuccessiveHalving,
+        TrialLimit as TrialLimit,
     )
     from hwnas.train import (
         FinalRecipe as FinalRecipe,
@@ -133,7 +134,8 @@ _NAMES_OF = {
     "hwnas.strategy": (
         "Certified Chain DARTS Deduplication ENAS ExpectationProfilerPenalty FBNet FailureHandler Filter "
         "GridSearch HardCoReNAS LatencyFilter LocalSearch MedianStopping MultipleEvaluation NSGA2 ProxylessNAS "
-        "Random RangeProfilerFilter RankByCost RegularizedEvolution SPOS SampleProfilerPenalty SuccessiveHalving"
+        "Random RangeProfilerFilter RankByCost RegularizedEvolution SPOS SampleProfilerPenalty SuccessiveHalving "
+        "TrialLimit"
     ),
     "hwnas.train": (
         "FinalRecipe FunctionEvaluator Recipe SupernetEvaluator TableEvaluator TrainEvaluator fine_tune load_weights "

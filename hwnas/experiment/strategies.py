@@ -109,7 +109,8 @@ def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -
             f"The strategy {strategy!r} has no option {unknown[0]!r}; known are {', '.join(sorted(known))}."
         )
     own = {name: value for name, value in options.items() if name != "max_trials"}
-    max_trials = options.get("max_trials", _DEFAULT_TRIALS if factory in _ENDLESS else None)
+    endless = factory in _ENDLESS and not (isinstance(strategy, Unbound) and strategy.is_limited)
+    max_trials = options.get("max_trials", _DEFAULT_TRIALS if endless else None)
     if max_trials is not None and (not isinstance(max_trials, int) or max_trials < 1):
         raise ConfigError(f"`max_trials` must be a whole number of at least 1; got {max_trials!r}.")
     return own, max_trials

@@ -21,6 +21,9 @@ deduplication   ... no evaluation twice
 repeats         ... several evaluations of one proposal: after failures, or for their mean
 early_stopping  ... evaluations given up at an intermediate score
 rank_by_cost    ... a cost that decides between equals
+trial_limit     ... an end to a search that has none
+stand_in        ... what a strategy is told of what was not evaluated
+unbound         strategies and chains whose space comes later
 
 one_shot        what a one-shot strategy is: step, distribution, derive
 logits          architecture parameters and their optimiser's state
@@ -64,6 +67,7 @@ from hwnas.strategy.rank_by_cost import RankByCost
 from hwnas.strategy.repeats import FailureHandler, MultipleEvaluation
 from hwnas.strategy.sample_filter import Filter, LatencyFilter
 from hwnas.strategy.spos import SPOS
+from hwnas.strategy.trial_limit import TrialLimit
 
 __all__ = [
     "DARTS",
@@ -100,4 +104,5 @@ __all__ = [
     "StopsTrials",
     "Strategy",
     "SuccessiveHalving",
+    "TrialLimit",
 ]

@@ -59,7 +59,8 @@ class MedianStopping:
 class SuccessiveHalving:
     """Stops an evaluation that is not among the best 1/`reduction_factor` at its rung.
 
-    The rungs are the steps `min_step * reduction_factor ** k`.
+    The rungs are the steps `min_step * reduction_factor ** k`; where an evaluation does not report at one, its next
+    report counts.
 
     Attributes:
         min_step: the first rung.
@@ -84,9 +85,9 @@ class SuccessiveHalving:
 
 
 class _Rule(Protocol):
-    """When to stop; `scores` are those of one evaluation by step, this one's last."""
+    """When to stop; `scores` are those of one evaluation by step, in the order in which they came."""
 
-    def stops(self, scores: dict[int, float]) -> bool: ...
+    def stops(self, scores: dict[int, float], step: int) -> bool: ...
 
     def completed(self, scores: dict[int, float]) -> None: ...
 
@@ -97,8 +98,7 @@ class _MedianRule:
         self._min_trials = min_trials
         self._curves: list[dict[int, float]] = []
 
-    def stops(self, scores: dict[int, float]) -> bool:
-        step = max(scores)
+    def stops(self, scores: dict[int, float], step: int) -> bool:
         if step < self._grace_steps or len(self._curves) < self._min_trials:
             return False
         known = [[score for at, score in curve.items() if at <= step] for curve in self._curves]
@@ -115,11 +115,11 @@ class _HalvingRule:
         self._reduction_factor = reduction_factor
         self._rungs: dict[int, list[float]] = {}
 
-    def stops(self, scores: dict[int, float]) -> bool:
-        step = max(scores)
-        if not self._is_rung(step):
+    def stops(self, scores: dict[int, float], step: int) -> bool:
+        number = self._rung_number(step)
+        if number < 0 or any(self._rung_number(other) >= number for other in scores if other != step):
             return False
-        rung = self._rungs.setdefault(step, [])
+        rung = self._rungs.setdefault(number, [])
         rung.append(scores[step])
         num_promoted = max(1, len(rung) // self._reduction_factor)
         return len(rung) >= self._reduction_factor and scores[step] < sorted(rung, reverse=True)[num_promoted - 1]
@@ -127,11 +127,12 @@ class _HalvingRule:
     def completed(self, scores: dict[int, float]) -> None:
         pass  # what counts was written down at the rungs
 
-    def _is_rung(self, step: int) -> bool:
-        rung = self._min_step
-        while rung < step:
-            rung *= self._reduction_factor
-        return rung == step
+    def _rung_number(self, step: int) -> int:
+        """Of the last rung at or below a step; -1 below the first."""
+        number, rung = -1, self._min_step
+        while rung <= step:
+            number, rung = number + 1, rung * self._reduction_factor
+        return number
 
 
 class _Stopping:
@@ -141,6 +142,7 @@ class _Stopping:
         self._strategy = strategy
         self._rule = rule
         self._scores: dict[Proposal, dict[int, float]] = {}  # by step, of what is under way
+        self._stopped: set[Proposal] = set()
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """What the strategy asks for."""
@@ -149,16 +151,24 @@ class _Stopping:
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Hand it on."""
         scores = self._scores.pop(proposal, None)
-        if scores and not outcome.failed:
+        if scores and not outcome.failed and proposal not in self._stopped:
             self._rule.completed(scores)
+        self._stopped.discard(proposal)
         self._strategy.tell(proposal, outcome)
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
-        """By the rule, or because the strategy says so."""
+        """By the rule, or because the strategy says so.
+
+        Each step of a proposal is judged once: where middleware further out has it evaluated again, the first to come
+        there counts; and what has been given up stays so.
+        """
         scores = self._scores.setdefault(proposal, {})
-        scores[step] = score
-        by_rule = self._rule.stops(scores)
-        return is_stopped(self._strategy, proposal, step, score) or by_rule
+        if proposal not in self._stopped and step not in scores:
+            scores[step] = score
+            if self._rule.stops(scores, step):
+                self._stopped.add(proposal)
+        by_strategy = is_stopped(self._strategy, proposal, step, score)
+        return by_strategy or proposal in self._stopped
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:
         """What the strategy derives."""

@@ -13,7 +13,7 @@ from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.strategy.protocol import Derived, Outcome, Proposal, StopsTrials, Strategy
 
-__all__ = ["Chain", "Middleware", "is_stopped"]
+__all__ = ["Chain", "Middleware", "check_middleware", "is_stopped"]
 
 
 class Middleware(Protocol):
@@ -40,14 +40,13 @@ class Chain:
     """
 
     def __init__(self, strategy: Strategy, *middleware: Middleware) -> None:
-        if not hasattr(strategy, "ask"):
+        if isinstance(strategy, type) or not hasattr(strategy, "ask"):
             raise ConfigError(
-                f"A Chain begins with a strategy, made for its space; got {strategy!r:.80}. Chains of strategies whose "
-                "space comes later are in hwnas.strategy.unbound."
+                "A Chain begins with a strategy that asks for evaluations, made for its space; got "
+                f"{strategy!r:.80}. Chains of strategies whose space comes later are in hwnas.strategy.unbound."
             )
+        check_middleware(middleware)
         for one in reversed(middleware):
-            if not hasattr(one, "wrap"):
-                raise ConfigError(f"Behind the strategy a Chain takes middleware, with `wrap`; got {one!r:.80}.")
             strategy = one.wrap(strategy)
         self._strategy = strategy
 
@@ -66,6 +65,20 @@ class Chain:
     def derive(self, budgets: Sequence[Budget]) -> Derived:
         """What the strategy derives, as far as the middleware lets it."""
         return self._strategy.derive(budgets)
+
+
+def check_middleware(given: Sequence[object]) -> None:
+    """Refuse what cannot stand around a strategy.
+
+    Raises:
+        ConfigError: an object without `wrap`, or a class instead of what it makes.
+    """
+    for one in given:
+        if isinstance(one, type) or not hasattr(one, "wrap"):
+            raise ConfigError(
+                "Behind the strategy a Chain takes middleware, as in Chain(strategy, Deduplication()); got "
+                f"{one!r:.80}."
+            )
 
 
 def is_stopped(strategy: Strategy, proposal: Proposal, step: int, score: float) -> bool:

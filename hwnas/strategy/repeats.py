@@ -14,9 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwnas.cost import Budget
-from hwnas.errors import ConfigError
+from hwnas.errors import ConfigError, StrategyError
+from hwnas.space import Architecture
 from hwnas.strategy.middleware import is_stopped
 from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
+from hwnas.strategy.stand_in import StandIn, best_evaluated, check_stand_in, stand_in
 
 __all__ = ["FailureHandler", "MultipleEvaluation"]
 
@@ -25,23 +27,25 @@ __all__ = ["FailureHandler", "MultipleEvaluation"]
 class FailureHandler:
     """What becomes of evaluations that fail.
 
+    It stands outside filters and early stopping, `Chain(strategy, FailureHandler(...), Filter(...))`: what they refuse
+    or give up is then no failure to it.
+
     Attributes:
-        metric: told to the strategy as the score of what failed (larger is better), so that it learns to avoid it;
-            None: it is told that the evaluation failed.
+        metric: told to the strategy as the score of what failed (larger is better; with several metrics one for each),
+            so that it learns to avoid it; None: it is told that the evaluation failed.
         retry: how often a failed evaluation is made again before that.
 
     Raises:
         ConfigError: neither, a metric that is not finite, or a negative number of times.
     """
 
-    metric: float | None = None
+    metric: StandIn = None
     retry: int = dataclasses.field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.metric is None and self.retry == 0:
             raise ConfigError("A FailureHandler needs `metric`, `retry` or both; got neither.")
-        if self.metric is not None and not math.isfinite(self.metric):
-            raise ConfigError(f"`metric` of a FailureHandler must be finite; got {self.metric}.")
+        check_stand_in("metric", self.metric)
         if self.retry < 0:
             raise ConfigError(f"`retry` must be at least 0; got {self.retry}.")
 
@@ -53,6 +57,8 @@ class FailureHandler:
 @dataclasses.dataclass(frozen=True)
 class MultipleEvaluation:
     """Every proposal is evaluated several times, and the strategy told the mean of those that did not fail.
+
+    Where there are scores of images, their means are told too, so that the outcome has a standard error.
 
     Attributes:
         repeat: how many times.
@@ -75,11 +81,14 @@ class MultipleEvaluation:
 class _Handled:
     """The strategy that `FailureHandler` makes."""
 
-    def __init__(self, strategy: Strategy, metric: float | None, num_tries: int) -> None:
+    def __init__(self, strategy: Strategy, metric: StandIn, num_tries: int) -> None:
         self._strategy = strategy
         self._metric = metric
         self._num_tries = num_tries
         self._again: deque[Proposal] = deque()
+        self._stopped: set[Proposal] = set()
+        self._evaluated: dict[Architecture, Outcome] = {}
+        self._failed: set[Architecture] = set()
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """What failed and is to be tried again, then new proposals."""
@@ -91,20 +100,36 @@ class _Handled:
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Hand it on, unless it failed and is to be tried again."""
         wanted, n = _origin(proposal, self._num_tries)
-        if outcome.failed and n + 1 < self._num_tries:
+        failed = outcome.failed and proposal not in self._stopped
+        self._stopped.discard(proposal)
+        if failed and n + 1 < self._num_tries:
             self._again.append(_nth(wanted, n + 1, self._num_tries))
             return
-        if outcome.failed and self._metric is not None:
-            outcome = Outcome(score=self._metric)
+        if failed:
+            self._failed.add(wanted.architecture)
+            outcome = stand_in(self._metric)
+        elif not outcome.failed:
+            self._evaluated[wanted.architecture] = outcome
         self._strategy.tell(wanted, outcome)
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
-        """Hand it on."""
-        return is_stopped(self._strategy, _origin(proposal, self._num_tries)[0], step, score)
+        """Hand it on; what is given up has not failed."""
+        stops = is_stopped(self._strategy, _origin(proposal, self._num_tries)[0], step, score)
+        if stops:
+            self._stopped.add(proposal)
+        return stops
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:
-        """What the strategy derives."""
-        return self._strategy.derive(budgets)
+        """What the strategy derives; where it has but the metric of a failure, the best evaluated one instead.
+
+        Raises:
+            StrategyError: nothing that was evaluated keeps the budgets.
+        """
+        derived = self._strategy.derive(budgets)
+        only_failed = derived.architecture in self._failed and derived.architecture not in self._evaluated
+        if self._metric is None or not only_failed:
+            return derived
+        return best_evaluated(self._evaluated, budgets, why="the evaluation of what the strategy derived failed")
 
 
 class _Repeated:
@@ -114,7 +139,7 @@ class _Repeated:
         self._strategy = strategy
         self._num_repeats = num_repeats
         self._next: deque[Proposal] = deque()
-        self._outcomes: dict[Proposal, list[Outcome]] = {}
+        self._outcomes: dict[Proposal, dict[int, Outcome]] = {}  # by n: the mean is the same in whatever order they end
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """The evaluations of one proposal after those of another."""
@@ -123,12 +148,17 @@ class _Repeated:
         return [self._next.popleft() for _ in range(min(num, len(self._next)))]
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Hand the mean on when all evaluations are there."""
-        wanted, _ = _origin(proposal, self._num_repeats)
-        outcomes = self._outcomes.setdefault(wanted, [])
-        outcomes.append(outcome)
+        """Hand the mean on when all evaluations are there.
+
+        Raises:
+            StrategyError: evaluations of one proposal with different numbers of objectives.
+        """
+        wanted, n = _origin(proposal, self._num_repeats)
+        outcomes = self._outcomes.setdefault(wanted, {})
+        outcomes[n] = outcome
         if len(outcomes) == self._num_repeats:
-            self._strategy.tell(wanted, _mean([one for one in self._outcomes.pop(wanted) if not one.failed]))
+            del self._outcomes[wanted]
+            self._strategy.tell(wanted, _mean([outcomes[n] for n in sorted(outcomes) if not outcomes[n].failed]))
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
         """Hand it on."""
@@ -153,6 +183,12 @@ def _mean(outcomes: Sequence[Outcome]) -> Outcome:
     """The mean of everything, of each image's scores too; failed where there are none."""
     if not outcomes:
         return Outcome(score=math.nan, failed=True)
+    if len({len(outcome.objectives) for outcome in outcomes}) > 1:
+        raise StrategyError(
+            "Evaluations whose mean is taken must have the same objectives; got "
+            f"{' and '.join(str(len(outcome.objectives) or 1) for outcome in outcomes)} of them. A metric told of "
+            "failures must have one number for each objective."
+        )
     scores = [outcome.scores for outcome in outcomes if outcome.scores is not None]
     return Outcome(
         score=float(np.mean([outcome.score for outcome in outcomes])),

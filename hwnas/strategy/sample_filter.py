@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -14,10 +16,9 @@ from hwnas.profiler import Profiler
 from hwnas.space import Architecture, Option
 from hwnas.strategy.middleware import is_stopped
 from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
+from hwnas.strategy.stand_in import StandIn, best_evaluated, check_stand_in, stand_in
 
 __all__ = ["Filter", "LatencyFilter"]
-
-Accepts = Callable[[Architecture], bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +29,10 @@ class Filter:
     again. A hard budget is better where the cost is a table: strategies then know what is feasible and need not try.
 
     Attributes:
-        fn: from an architecture, a mapping from choice to option, to whether it may be evaluated.
-        metric_for_invalid: told to the strategy as the score of what is refused (larger is better), so that a strategy
-            that learns avoids it; None: it is told that the evaluation failed.
+        fn: from an architecture, a mapping from choice to option, to whether it may be evaluated. Always the same for
+            the same architecture, so that an interrupted search can be gone on with.
+        metric_for_invalid: told to the strategy as the score of what is refused (larger is better; with several metrics
+            one for each), so that a strategy that learns avoids it; None: it is told that the evaluation failed.
         patience: so many refusals in a row end the search with an error.
 
     Raises:
@@ -38,7 +40,7 @@ class Filter:
     """
 
     fn: Callable[[Architecture], bool]
-    metric_for_invalid: float | None = None
+    metric_for_invalid: StandIn = None
     patience: int = dataclasses.field(default=1000, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -48,18 +50,7 @@ class Filter:
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""
-        return _Filtered(strategy, self._accepts, _LastRefused, self.metric_for_invalid, self.patience)
-
-    def _accepts(self, architecture: Architecture) -> bool:
-        try:
-            accepted = self.fn(architecture)
-        except Exception as error:
-            raise StrategyError(
-                f"The function of a Filter raised {type(error).__name__}: {error}. It got {dict(architecture)!r:.200}."
-            ) from error
-        if not isinstance(accepted, bool | np.bool_):
-            raise StrategyError(f"The function of a Filter must give True or False; got {accepted!r:.80}.")
-        return bool(accepted)
+        return _Filtered(strategy, _ByFunction(self.fn), self.metric_for_invalid, self.patience)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +60,8 @@ class LatencyFilter:
     Attributes:
         profiler: of latencies in milliseconds.
         threshold_ms: the greatest latency accepted.
-        metric_for_invalid, patience: as of `Filter`.
+        metric_for_invalid: as of `Filter`.
+        patience: as of `Filter`.
 
     Raises:
         BadInputError: a profiler without `profile`, or of another unit than milliseconds.
@@ -78,86 +70,98 @@ class LatencyFilter:
 
     profiler: Profiler
     threshold_ms: float
-    metric_for_invalid: float | None = dataclasses.field(default=None, kw_only=True)
+    metric_for_invalid: StandIn = dataclasses.field(default=None, kw_only=True)
     patience: int = dataclasses.field(default=1000, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.profiler, Profiler):
+        if isinstance(self.profiler, type) or not isinstance(self.profiler, Profiler):
             raise BadInputError(
-                f"A LatencyFilter needs a profiler, with `profile(architecture)`; got {type(self.profiler).__name__}."
+                f"A LatencyFilter needs a profiler, with `profile(architecture)`; got {self.profiler!r:.80}."
             )
         unit = getattr(self.profiler, "unit", "ms")
         if unit != "ms":
             raise BadInputError(
                 f"A LatencyFilter needs a profiler in milliseconds; this one's numbers are in {unit!r}. Use Filter."
             )
-        if not (isinstance(self.threshold_ms, int | float) and 0 < self.threshold_ms < math.inf):
+        if not (
+            isinstance(self.threshold_ms, numbers.Real)
+            and not isinstance(self.threshold_ms, bool)
+            and 0 < self.threshold_ms < math.inf
+        ):
             raise ConfigError(f"`threshold_ms` must be positive and finite; got {self.threshold_ms!r}.")
         _check(self.metric_for_invalid, self.patience)
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""
-        return _Filtered(strategy, self._accepts, self._nearest, self.metric_for_invalid, self.patience)
-
-    def _accepts(self, architecture: Architecture) -> bool:
-        return self.profiler.profile(architecture) <= self.threshold_ms
-
-    def _nearest(self) -> _NearestMiss:
-        return _NearestMiss(self.profiler, self.threshold_ms)
+        judge = _ByLatency(self.profiler, self.threshold_ms)
+        return _Filtered(strategy, judge, self.metric_for_invalid, self.patience)
 
 
-def _check(metric_for_invalid: float | None, patience: int) -> None:
-    if metric_for_invalid is not None and not math.isfinite(metric_for_invalid):
-        raise ConfigError(f"`metric_for_invalid` must be finite; got {metric_for_invalid}. None tells of a failure.")
+def _check(metric_for_invalid: StandIn, patience: int) -> None:
+    check_stand_in("metric_for_invalid", metric_for_invalid)
     if patience < 1:
         raise ConfigError(f"`patience` must be at least 1; got {patience}.")
 
 
-class _LastRefused:
-    """What a plain function refused: there is no telling how near it was."""
+class _Judge(Protocol):
+    """Accepts or refuses, and remembers what came nearest to being accepted; its text says so."""
 
-    def __init__(self) -> None:
+    def accepts(self, architecture: Architecture) -> bool: ...
+
+
+class _ByFunction:
+    """By a plain function: there is no telling how near a sample was, so that the last one refused is shown."""
+
+    def __init__(self, fn: Callable[[Architecture], bool]) -> None:
+        self._fn = fn
         self._last: Mapping[str, Option] = {}
 
-    def add(self, architecture: Architecture) -> None:
-        self._last = architecture
+    def accepts(self, architecture: Architecture) -> bool:
+        try:
+            accepted = self._fn(architecture)
+        except Exception as error:
+            raise StrategyError(
+                f"The function of a Filter raised {type(error).__name__}: {error}. It got {dict(architecture)!r:.200}."
+            ) from error
+        if not isinstance(accepted, bool | np.bool_):
+            raise StrategyError(f"The function of a Filter must give True or False; got {accepted!r:.80}.")
+        if not accepted:
+            self._last = architecture
+        return bool(accepted)
 
     def __str__(self) -> str:
         return f"the last was {dict(self._last)!r:.300}"
 
 
-class _NearestMiss:
-    """What came nearest to a threshold."""
+class _ByLatency:
+    """By a threshold."""
 
     def __init__(self, profiler: Profiler, threshold_ms: float) -> None:
         self._profiler = profiler
         self._threshold_ms = threshold_ms
-        self._least_ms = math.inf
+        self._nearest_ms = math.inf
 
-    def add(self, architecture: Architecture) -> None:
-        self._least_ms = min(self._least_ms, self._profiler.profile(architecture))
+    def accepts(self, architecture: Architecture) -> bool:
+        latency_ms = self._profiler.profile(architecture)
+        if math.isnan(latency_ms):
+            raise StrategyError(f"The profiler of a LatencyFilter gave NaN for {dict(architecture)!r:.200}.")
+        if latency_ms <= self._threshold_ms:
+            return True
+        self._nearest_ms = min(self._nearest_ms, latency_ms)
+        return False
 
     def __str__(self) -> str:
-        least, threshold = (format_quantity(value, "ms") for value in (self._least_ms, self._threshold_ms))
-        return f"the nearest miss was {least}, the threshold is {threshold}"
+        nearest, threshold = (format_quantity(value, "ms") for value in (self._nearest_ms, self._threshold_ms))
+        return f"the nearest miss was {nearest}, the threshold is {threshold}"
 
 
 class _Filtered:
     """The strategy that a filter makes."""
 
-    def __init__(
-        self,
-        strategy: Strategy,
-        accepts: Accepts,
-        refusals: Callable[[], _LastRefused | _NearestMiss],
-        metric_for_invalid: float | None,
-        patience: int,
-    ) -> None:
+    def __init__(self, strategy: Strategy, judge: _Judge, metric_for_invalid: StandIn, patience: int) -> None:
         self._strategy = strategy
-        self._accepts = accepts
-        self._refusals = refusals()
-        failed = metric_for_invalid is None
-        self._refused = Outcome(score=math.nan if metric_for_invalid is None else metric_for_invalid, failed=failed)
+        self._judge = judge
+        self._refused = stand_in(metric_for_invalid)
         self._patience = patience
         self._num_accepted = 0
         self._num_in_vain = 0
@@ -171,17 +175,16 @@ class _Filtered:
         """
         proposals: list[Proposal] = []
         while len(proposals) < num and (asked := self._strategy.ask(1)):
-            if self._accepts(asked[0].architecture):
+            if self._judge.accepts(asked[0].architecture):
                 proposals += asked
                 self._num_accepted += 1
                 self._num_in_vain = 0
                 continue
-            self._refusals.add(asked[0].architecture)
             self._num_in_vain += 1
             if self._num_in_vain >= self._patience:
                 raise StrategyError(
                     f"A filter has refused {self._num_in_vain:,} samples in a row, after {self._num_accepted:,} that "
-                    f"it accepted; {self._refusals}. Let it accept more, give the limit as a hard budget so that "
+                    f"it accepted; {self._judge}. Let it accept more, give the limit as a hard budget so that "
                     "strategies know what is feasible, or raise `patience`."
                 )
             self._strategy.tell(asked[0], self._refused)
@@ -204,15 +207,6 @@ class _Filtered:
             StrategyError: nothing that was evaluated keeps them.
         """
         derived = self._strategy.derive(budgets)
-        if self._accepts(derived.architecture):
+        if self._judge.accepts(derived.architecture):
             return derived
-        kept = [a for a in self._evaluated if all(budget.holds(a) for budget in budgets)]
-        if not kept:
-            raise StrategyError(
-                "The filter refuses what the strategy derived, and nothing that was evaluated keeps the budgets. Let "
-                "it accept more, or evaluate more."
-            )
-        return Derived(
-            architecture=max(kept, key=lambda architecture: self._evaluated[architecture].rank),
-            note="the filter refuses what the strategy derived; this is the best evaluated one",
-        )
+        return best_evaluated(self._evaluated, budgets, why="the filter refuses what the strategy derived")

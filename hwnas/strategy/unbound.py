@@ -74,9 +74,11 @@ _GIVEN = ("space", "budgets", "seed", "priors")
 """What comes later."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Unbound:
     """A strategy that still lacks its space, budgets and seed.
+
+    Its text is how it is written, the same in every process: it is a part of what a run's folder belongs to.
 
     Attributes:
         strategy: its class.
@@ -105,7 +107,15 @@ class Unbound:
 
     @property
     def __name__(self) -> str:
-        """As it is written, for messages and for what a run's folder belongs to."""
+        """Its text, where a strategy's class has its name."""
+        return repr(self)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it ends by itself because of a `TrialLimit`."""
+        return any(isinstance(one, TrialLimit) for one in self.middleware)
+
+    def __repr__(self) -> str:
         options = ", ".join(f"{name}={_text(value)}" for name, value in sorted(self.options.items()))
         name = f"{self.strategy.__name__}({options})"
         return f"Chain({', '.join([name, *map(_text, self.middleware)])})" if self.middleware else name
@@ -115,7 +125,7 @@ def Chain(strategy: Unbound, *middleware: _middleware.Middleware) -> Unbound:
     """A strategy that still lacks its space, with middleware around it, the outermost first.
 
     Raises:
-        ConfigError: something else than such a strategy first, one that takes steps, or no middleware behind it.
+        ConfigError: something else than such a strategy first, one that takes steps, or behind it no middleware.
     """
     if not isinstance(strategy, Unbound):
         raise ConfigError(
@@ -126,9 +136,7 @@ def Chain(strategy: Unbound, *middleware: _middleware.Middleware) -> Unbound:
             f"{strategy.strategy.__name__} takes steps and asks for no evaluations, so that no middleware can stand "
             "around it. Give it a `filter` or a `penalty`."
         )
-    for one in middleware:
-        if not hasattr(one, "wrap"):
-            raise ConfigError(f"Behind the strategy a Chain takes middleware, with `wrap`; got {one!r:.80}.")
+    _middleware.check_middleware(middleware)
     return dataclasses.replace(strategy, middleware=(*middleware, *strategy.middleware))
 
 
@@ -172,13 +180,17 @@ def _described(strategy: type[Any], options: Mapping[str, Any]) -> Unbound:
 
 
 def _text(value: object) -> str:
-    """A value as it is written; of what has no text of its own, such as a function, what it is called."""
+    """A value as it is written, without addresses in memory: a function is what it is called."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = ", ".join(f"{field.name}={_text(getattr(value, field.name))}" for field in dataclasses.fields(value))
         return f"{type(value).__name__}({fields})"
-    if value is None or isinstance(value, bool | int | float | str):
-        return repr(value)
-    return getattr(value, "__qualname__", None) or type(value).__name__
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_text, value))})"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_text(key)}: {_text(entry)}' for key, entry in value.items())}}}"
+    if name := getattr(value, "__qualname__", None):
+        return str(name)
+    return type(value).__name__ if type(value).__repr__ is object.__repr__ else repr(value)
 
 
 Certified = _unbound(certified.Certified)

@@ -1,0 +1,71 @@
+"""What stands in for an outcome that an evaluation did not have, and for an architecture that is not handed on."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+
+from hwnas.cost import Budget
+from hwnas.errors import ConfigError, StrategyError
+from hwnas.space import Architecture
+from hwnas.strategy.protocol import Derived, Outcome
+
+__all__ = ["StandIn", "best_evaluated", "check_stand_in", "stand_in"]
+
+StandIn = float | Sequence[float] | None
+"""What a strategy is told instead of a score: a number; with several metrics one for each, all larger is better; None:
+that the evaluation failed."""
+
+
+def check_stand_in(name: str, metric: object) -> None:
+    """Refuse what is no such thing.
+
+    Args:
+        name: of the argument, for the message.
+        metric: as it was given.
+
+    Raises:
+        ConfigError: neither None nor finite numbers.
+    """
+    values = metric if isinstance(metric, list | tuple) else () if metric is None else (metric,)
+    if metric is not None and not (values and all(map(_is_finite, values))):
+        raise ConfigError(
+            f"`{name}` must be a finite number, with several metrics one for each, or None to tell of a failure; got "
+            f"{metric!r:.80}."
+        )
+
+
+def stand_in(metric: StandIn) -> Outcome:
+    """The outcome that a strategy is told."""
+    if metric is None:
+        return Outcome(score=math.nan, failed=True)
+    if isinstance(metric, Sequence):
+        values = tuple(map(float, metric))
+        return Outcome(score=values[0], objectives=values if len(values) > 1 else ())
+    return Outcome(score=float(metric))
+
+
+def best_evaluated(outcomes: Mapping[Architecture, Outcome], budgets: Sequence[Budget], *, why: str) -> Derived:
+    """The best architecture that was evaluated and keeps the budgets, where the strategy's own choice is not used.
+
+    Args:
+        outcomes: of what was evaluated.
+        budgets: hard limits.
+        why: the strategy's is not, for the note and the message.
+
+    Raises:
+        StrategyError: none of them keeps the budgets.
+    """
+    kept = [a for a in outcomes if all(budget.holds(a) for budget in budgets)]
+    if not kept:
+        raise StrategyError(
+            f"{why[0].upper()}{why[1:]}, and nothing else that was evaluated keeps the budgets. Evaluate more "
+            "architectures, or allow more."
+        )
+    best = max(kept, key=lambda architecture: outcomes[architecture].rank)
+    return Derived(architecture=best, note=f"{why}; this is the best one evaluated")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
