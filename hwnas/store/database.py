@@ -242,10 +242,16 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code == sqlite3.SQLITE_FULL:
             raise StoreError(
                 f"The disk is full: {path} cannot grow. Free some space and give the same command again; "
                 "what was finished is kept."
+            ) from error
+        if code & 0xFF == sqlite3.SQLITE_IOERR:  # the rest of the code says in which call
+            raise StoreError(
+                f"{path} could not be read or written ({error}): the disk may be full, over a limit or failing. Make "
+                "room and give the same command again; what was finished is kept."
             ) from error
         raise StoreError(
             f"{path} is damaged or cannot be used ({error}). Restore it from a copy, or give another path."

@@ -8,6 +8,7 @@ one_shot_contract  what every one-shot strategy must do
 planted_search     a task that one option of every choice makes learnable, and a driver of one-shot strategies
 python2_pickle     pickles as CIFAR-10 was published in
 runtime_contract   what every runtime must do
+store_contract     what every store of trials must do
 strategy_contract  what every multi-trial strategy must do
 """
 
