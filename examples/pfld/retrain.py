@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     add("--snapshot", default="./ckpt_save", help="folder of all that is written")
     add("--data_root", default="./data/106points", help="folder of train_data and test_data")
     add("--supernet", default="./ckpt_save/supernet", help="folder that train.py has written: SNAPSHOT/supernet")
+    add("--lookup_table", help="that of train.py, if it was given one; the network is measured beside it")
     add("--img_size", type=int, default=112, help="as of train.py")
     add("--workers", type=int, default=0, help="processes that read images ahead")
     add("--end_epoch", type=float, default=published.recipe.epochs, help="passes over the training images")
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str]) -> None:
             data,
             options.supernet,
             dataclasses.replace(published, recipe=recipe),
+            table=options.lookup_table,
             seed=options.seed,
             directory=Path(options.snapshot) / "subnet",
             progress=lambda advance: show(advance.phase, advance.done, advance.total, advance.detail),

@@ -25,6 +25,8 @@ from hwnas.train import latest_checkpoint
 
 FOLDER = Path(__file__).parents[2] / "examples" / "pfld"
 LIMIT_MS = 5.0
+TABLE = ["--lookup-table", "lut.sqlite"]
+SEARCH = ["--smoke", "--latency-budget-ms", str(LIMIT_MS), "--perf_metric", "latency", *TABLE]
 
 
 def done(program: str, *arguments: str, cwd: Path) -> str:
@@ -52,10 +54,10 @@ def exit_code(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str | None
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which all three have run; the second option is spelled in the other way."""
+    """The folder in which all three have run; options are spelled in both ways."""
     folder = tmp_path_factory.mktemp("pfld")
-    searched = done("train.py", "--smoke", "--latency-budget-ms", str(LIMIT_MS), "--nas-lr", "0.1", cwd=folder)
-    trained = done("retrain.py", "--smoke", "--supernet", "ckpt_save/supernet", cwd=folder)
+    searched = done("train.py", *SEARCH, "--nas-lr", "0.1", cwd=folder)
+    trained = done("retrain.py", "--smoke", "--supernet", "ckpt_save/supernet", *TABLE, cwd=folder)
     assert all("latency" in text and " yes" in text and "minus NME" in text for text in (searched, trained))
     written = done("export.py", "--smoke", "--resume", "ckpt_save/subnet", cwd=folder)
     assert "output/subnet.onnx: " in written
@@ -91,10 +93,23 @@ def test_options_reach_the_search_and_the_angle_head_the_training(ran: Path) -> 
     searched = latest_checkpoint(ran / "ckpt_save/supernet/search")
     assert searched is not None
     options = searched.run.roles["options"]
-    assert (options["nas_lr"], options["alpha"], options["profiler"]) == (0.1, 0.25, "macs")
+    assert (options["nas_lr"], options["alpha"], options["profiler"]) == (0.1, 0.25, "latency")
+    assert (ran / "lut.sqlite").is_file()
     trained = latest_checkpoint(ran / "ckpt_save/subnet/training")
     assert trained is not None
     assert any(name.startswith("model.angles.") for name in trained.tensors)
+
+
+def test_the_same_command_finds_its_work_done_and_another_one_is_refused(
+    ran: Path, exit_code, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(ran)
+    before = json.loads((ran / "ckpt_save/supernet/result.json").read_text())
+    assert exit_code("train.py", *SEARCH, "--nas_lr", "0.1") == 0
+    assert json.loads((ran / "ckpt_save/supernet/result.json").read_text()) | {"seconds": 0} == before | {"seconds": 0}
+    capsys.readouterr()
+    assert exit_code("train.py", *SEARCH, "--nas_lr", "0.2") == 2
+    assert "strategy_options" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
