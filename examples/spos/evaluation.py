@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     resized = PAPER.resized(epochs=given.epochs, batch_size=given.batch_size)
     recipe = dataclasses.replace(
         resized.recipe,
-        learning_rate=given.learning_rate or resized.recipe.learning_rate,
+        learning_rate=resized.recipe.learning_rate if given.learning_rate is None else given.learning_rate,
         schedule=given.lr_decay,
         momentum=given.momentum,
         weight_decay=given.weight_decay,
