@@ -19,7 +19,7 @@ result         result.json
 reporting      report.html and front.csv
 
 experiment     an experiment of many trials: a space, an evaluator, a strategy, a folder; given_strategy: the latter
-engine         the one loop of ask, evaluate, write, tell; resume by replay
+engine         the one loop of ask, evaluate, write, tell; driven_strategy: asked and told now, or by replay
 executor       what runs trials: the protocol; executors: by name
 inline         ... in this process; what a trial is in any process: hwnas.trial
 metric         what is wanted of a trial's numbers

@@ -21,29 +21,17 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from hwnas.cost import Budget
-from hwnas.errors import MetricError, RunDirectoryError, StoreError, StrategyError
+from hwnas.errors import MetricError, StoreError
+from hwnas.experiment.driven_strategy import DrivenStrategy
 from hwnas.experiment.executor import Executor
-from hwnas.experiment.image_scores import packed, unpacked
-from hwnas.experiment.metric import FAILED, Metric, outcome_of
+from hwnas.experiment.image_scores import packed
+from hwnas.experiment.metric import FAILED, SCORE, Metric, outcome_of
 from hwnas.profiler import Profiler
-from hwnas.store import Event, Trial, TrialStore
-from hwnas.strategy import Outcome, Proposal, StopsTrials, Strategy
+from hwnas.store import Trial, TrialStore
+from hwnas.strategy import Outcome, Proposal, Strategy
 from hwnas.trial import Ended, TrialEvaluator, TrialTask
 
-__all__ = ["SCORE", "Engine", "outcome_of_trial"]
-
-SCORE = (Metric("score"),)
-"""What is wanted where nothing else was said."""
-
-
-@dataclasses.dataclass
-class _Open:
-    """A trial that was asked for and has not ended."""
-
-    proposal: Proposal
-    trial: Trial
-    stops: dict[int, bool] = dataclasses.field(default_factory=dict)
-    """Whether to stop at each step reported so far: a further attempt comes to the same steps again."""
+__all__ = ["Engine"]
 
 
 class Engine:
@@ -74,21 +62,16 @@ class Engine:
         max_attempts: int | None = 3,
         on_tell: Callable[[Trial, Outcome], None] = lambda trial, outcome: None,
     ) -> None:
-        self._strategy = strategy
         self._study = study
         self._metrics = tuple(metrics)
+        self._driven = DrivenStrategy(strategy, metrics=self._metrics, study=study, on_tell=on_tell)
         self._budgets = tuple(budgets)
         self._profilers = dict(profilers or {})
         self._seed = seed
         self._timeout_seconds = timeout_seconds
         self._max_attempts = max_attempts
-        self._on_tell = on_tell
         self._on_change: Callable[[], None] = lambda: None
         self._store: TrialStore
-        self._sequence = 0  # of the last event that the strategy knows
-        self._settled = True  # whether the strategy knows just what the store does
-        self._num_asked = 0
-        self._open: dict[int, _Open] = {}
         self._under_way: set[int] = set()
 
     def catch_up(self, store: TrialStore) -> None:
@@ -101,14 +84,7 @@ class Engine:
             RunDirectoryError: the history is not one that this strategy would have made.
         """
         self._store = store
-        self._settled = False
-        trials = store.trials(self._study)
-        for event in store.events(self._study, after=self._sequence):
-            self._replay(event, trials)
-            self._sequence = event.sequence
-        for number, opened in self._open.items():
-            opened.trial = trials[number]  # with the attempts it has had
-        self._settled = True
+        self._driven.catch_up(store)
 
     def run(
         self,
@@ -141,7 +117,7 @@ class Engine:
         until = math.inf if max_duration_seconds is None else time.monotonic() + max_duration_seconds
         num_slots = executor.num_slots if concurrency is None else min(concurrency, executor.num_slots)
         plan = {"max_trials": max_trials, "max_duration_seconds": max_duration_seconds, "concurrency": num_slots}
-        self._sequence = self._store.begin(self._study, plan)
+        self._driven.sequence = self._store.begin(self._study, plan)
         self._on_change = on_change
         try:
             executor.start(evaluator, self._on_report)
@@ -150,7 +126,7 @@ class Engine:
             executor.close()
             with contextlib.suppress(StoreError):  # the disk may be what is full
                 for number in sorted(self._under_way):
-                    self._sequence = self._store.interrupt(self._study, number)
+                    self._driven.sequence = self._store.interrupt(self._study, number)
             self._under_way.clear()
             raise
         executor.close()
@@ -158,56 +134,21 @@ class Engine:
     @property
     def is_settled(self) -> bool:
         """False where `run` was interrupted between the strategy and the store: this strategy cannot go on."""
-        return self._settled
+        return self._driven.is_settled
 
     @property
     def num_running(self) -> int:
         """Trials that were asked for and have not ended."""
-        return len(self._open)
-
-    # The past.
-
-    def _replay(self, event: Event, trials: Sequence[Trial]) -> None:
-        if event.kind == "asked":
-            self._replay_ask(trials[event.number])
-        elif event.kind == "none" and self._ask() is not None:
-            raise self._other_history(f"What follows trial {self._num_asked - 1}")
-        elif event.kind == "reported":
-            step, value, stop = (event.content[name] for name in ("step", "value", "stop"))
-            if self._should_stop(self._open[event.number], step, value) != stop:
-                raise self._other_history(f"Whether to stop trial {event.number}")
-        elif event.kind == "ended":
-            trial = trials[event.number]
-            opened = self._open.pop(event.number)
-            self._tell(opened.proposal, trial, outcome_of_trial(trial, self._metrics))
-
-    def _replay_ask(self, trial: Trial) -> None:
-        proposal = self._ask()
-        if proposal is None or (
-            proposal.architecture.to_json() != trial.architecture
-            or (proposal.fidelity, proposal.batch_index, proposal.repeat)
-            != (trial.fidelity, trial.batch_index, trial.repeat)
-        ):
-            raise self._other_history(f"Trial {trial.number}")
-        self._open[trial.number] = _Open(proposal, trial)
-        self._num_asked += 1
-
-    def _other_history(self, what: str) -> RunDirectoryError:
-        return RunDirectoryError(
-            f"{what} of {self._study!r} in {self._store.path} is not the one this search asks for: the "
-            "directory holds the history of another strategy, space, seed, table or version. Give another directory."
-        )
-
-    # The present.
+        return len(self._driven.open)
 
     def _loop(self, executor: Executor, num_slots: int, max_trials: float, until: float) -> None:
-        again = deque(sorted(self._open))  # of a dead process
+        again = deque(sorted(self._driven.open))  # of a dead process
         while True:
             asked_out = False
             while len(self._under_way) < num_slots:
                 if again:
                     self._try_again(executor, again.popleft(), "The process died")
-                elif asked_out or self._num_asked >= max_trials or time.monotonic() >= until:
+                elif asked_out or self._driven.num_asked >= max_trials or time.monotonic() >= until:
                     break
                 else:
                     asked_out = not self._ask_and_submit(executor)
@@ -222,20 +163,35 @@ class Engine:
 
     def _ask_and_submit(self, executor: Executor) -> bool:
         """Ask once; false where the strategy proposes nothing (for now)."""
-        self._settled = False
-        proposal = self._ask()
-        if proposal is None:
-            if self._open:
-                self._sequence = self._store.none(self._study)
-            self._settled = True
-            return False
+        driven = self._driven
+        with driven.at_work():
+            proposal = driven.ask()
+            if proposal is None:
+                if driven.open:
+                    driven.sequence = self._store.none(self._study)
+                return False
+            trial = self._new_trial(proposal)
+            driven.sequence = self._store.ask(trial)
+            driven.add(proposal, trial)
+            if trial.status == "refused":
+                driven.tell(trial, FAILED)
+        if trial.status != "refused":
+            self._submit(executor, trial.number)
+        self._on_change()
+        return True
+
+    def _new_trial(self, proposal: Proposal) -> Trial:
         architecture = proposal.architecture
-        costs = {budget.profiler: float(budget.cost.value(architecture)) for budget in self._budgets}
-        costs |= {name: float(profiler.profile(architecture)) for name, profiler in self._profilers.items()}
-        broken = [str(budget) for budget in self._budgets if not budget.holds(architecture)]
-        trial = Trial(
+        costs, broken = {}, []
+        for budget in self._budgets:
+            costs[budget.profiler] = value = float(budget.cost.value(architecture))
+            if not value <= budget.limit:
+                broken.append(str(budget))
+        for name, profiler in self._profilers.items():
+            costs[name] = float(profiler.profile(architecture))
+        return Trial(
             study=self._study,
-            number=self._num_asked,
+            number=self._driven.num_asked,
             architecture=architecture.to_json(),
             fidelity=proposal.fidelity,
             batch_index=proposal.batch_index,
@@ -245,31 +201,20 @@ class Engine:
             costs=costs,
             error=f"Over budget: {', '.join(broken)}." if broken else "",
         )
-        self._sequence = self._store.ask(trial)
-        self._num_asked += 1
-        if broken:
-            self._tell(proposal, trial, FAILED)
-        else:
-            self._open[trial.number] = _Open(proposal, trial)
-        self._settled = True
-        if not broken:
-            self._submit(executor, trial.number)
-        self._on_change()
-        return True
 
     def _try_again(self, executor: Executor, number: int, why: str) -> None:
-        opened = self._open[number]
+        opened = self._driven.open[number]
         trial = opened.trial
         if self._max_attempts is not None and trial.attempts >= self._max_attempts:
             error = f"{why} in each of {trial.attempts} attempts at this trial."
             self._end(Ended(number=number, attempt=trial.attempts, status="failed", error=error))
             return
         opened.trial = dataclasses.replace(trial, attempts=trial.attempts + 1)
-        self._sequence = self._store.start(self._study, number, opened.trial.attempts)
+        self._driven.sequence = self._store.start(self._study, number, opened.trial.attempts)
         self._submit(executor, number)
 
     def _submit(self, executor: Executor, number: int) -> None:
-        opened = self._open[number]
+        opened = self._driven.open[number]
         proposal = opened.proposal
         words = [self._seed, int(proposal.architecture.uid[:16], 16), proposal.repeat]
         task = TrialTask(
@@ -285,16 +230,16 @@ class Engine:
         executor.submit(task)
 
     def _on_report(self, number: int, step: int, value: float) -> bool:
-        opened = self._open[number]
-        if step not in opened.stops:
-            self._settled = False
-            stop = self._should_stop(opened, step, value)
-            self._sequence = self._store.report(self._study, number, step=step, value=value, stop=stop)
-            self._settled = True
-        return opened.stops[step]
+        stops = self._driven.open[number].stops
+        if step not in stops:
+            with self._driven.at_work():
+                stop = self._driven.should_stop(number, step, value)
+                sequence = self._store.report(self._study, number, step=step, value=value, stop=stop)
+                self._driven.sequence = sequence
+        return stops[step]
 
     def _end(self, ended: Ended) -> None:
-        opened = self._open[ended.number]
+        opened = self._driven.open[ended.number]
         status, error, outcome = ended.status, ended.error, FAILED
         if status == "complete":
             try:
@@ -314,36 +259,7 @@ class Engine:
             error=error,
             seconds=ended.seconds,
         )
-        self._settled = False
-        self._sequence = self._store.end(trial)
-        del self._open[ended.number]
-        self._tell(opened.proposal, trial, outcome)
-        self._settled = True
+        with self._driven.at_work():
+            self._driven.sequence = self._store.end(trial)
+            self._driven.tell(trial, outcome)
         self._on_change()
-
-    # The strategy.
-
-    def _ask(self) -> Proposal | None:
-        proposals = self._strategy.ask(1)
-        if len(proposals) > 1:
-            name = type(self._strategy).__name__
-            raise StrategyError(f"A strategy must give at most as many proposals as asked for; {name} was asked for 1.")
-        return proposals[0] if proposals else None
-
-    def _tell(self, proposal: Proposal, trial: Trial, outcome: Outcome) -> None:
-        self._strategy.tell(proposal, outcome)
-        self._on_tell(trial, outcome)
-
-    def _should_stop(self, opened: _Open, step: int, value: float) -> bool:
-        stop = isinstance(self._strategy, StopsTrials) and self._strategy.should_stop(
-            opened.proposal, step, self._metrics[0].signed(value)
-        )
-        opened.stops[step] = stop
-        return stop
-
-
-def outcome_of_trial(trial: Trial, metrics: Sequence[Metric] = SCORE) -> Outcome:
-    """What the strategy was told of a trial that has ended."""
-    if trial.status != "complete":
-        return FAILED
-    return outcome_of(metrics, {**trial.costs, **trial.metrics}, unpacked(trial.scores, trial.num_images))

@@ -15,13 +15,13 @@ from hwnas.cost import Budget, BudgetRequest, parse_budget
 from hwnas.device import Runtime
 from hwnas.errors import BudgetError, ConfigError
 from hwnas.experiment.budgets import Profilers, resolve
-from hwnas.experiment.engine import SCORE, Engine
+from hwnas.experiment.engine import Engine
 from hwnas.experiment.executor import Executor
 from hwnas.experiment.executors import make_executor
 from hwnas.experiment.exporting import export_top
 from hwnas.experiment.given_strategy import StrategyLike, check_strategy, is_strategy, made_strategy, strategy_name
 from hwnas.experiment.measuring import measured_profilers
-from hwnas.experiment.metric import Metric, check_metrics
+from hwnas.experiment.metric import SCORE, Metric, check_metrics
 from hwnas.experiment.recorded import RecordedExperiment, read_experiment
 from hwnas.experiment.run_directory import open_run
 from hwnas.experiment.standings import Found, Standings, TrialFront

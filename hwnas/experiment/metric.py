@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwnas.errors import ConfigError, MetricError
+from hwnas.experiment.image_scores import unpacked
+from hwnas.store import Trial
 from hwnas.strategy import Outcome
 
-__all__ = ["FAILED", "Direction", "Metric", "check_metrics", "outcome_of"]
+__all__ = ["FAILED", "SCORE", "Direction", "Metric", "check_metrics", "outcome_of", "outcome_of_trial"]
 
 Direction = Literal["maximise", "minimise"]
 
@@ -62,6 +64,10 @@ class Metric:
         return max(0.0, (self.signed(self.limit) - self.signed(value)) / (abs(self.limit) or 1.0))
 
 
+SCORE = (Metric("score"),)
+"""What is wanted where nothing else was said."""
+
+
 def check_metrics(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     """The metrics as a tuple.
 
@@ -105,3 +111,10 @@ def outcome_of(
         objectives=signed if len(signed) > 1 else (),
         violation=sum(metric.violation(values[metric.name]) for metric in metrics),
     )
+
+
+def outcome_of_trial(trial: Trial, metrics: Sequence[Metric] = SCORE) -> Outcome:
+    """What the strategy was told of a trial that has ended."""
+    if trial.status != "complete":
+        return FAILED
+    return outcome_of(metrics, {**trial.costs, **trial.metrics}, unpacked(trial.scores, trial.num_images))

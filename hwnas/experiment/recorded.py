@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.errors import RunDirectoryError
-from hwnas.experiment.engine import SCORE, outcome_of_trial
-from hwnas.experiment.metric import Metric
+from hwnas.experiment.metric import SCORE, Metric, outcome_of_trial
 from hwnas.experiment.run_directory import STORE_NAME
 from hwnas.experiment.standings import Found, Standings, TrialFront, found
 from hwnas.experiment.status import Session, Status, status_of

@@ -10,7 +10,7 @@ from scipy.special import entr
 
 from hwnas.cost import STANDARD_UNITS, CostTable, LatencyTable
 from hwnas.device import read_networks
-from hwnas.experiment.engine import outcome_of_trial
+from hwnas.experiment.metric import outcome_of_trial
 from hwnas.experiment.one_shot import SearchEpoch
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.study import Study
