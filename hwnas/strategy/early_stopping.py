@@ -14,7 +14,9 @@ on, as there are none to compare them with.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import itertools
 import statistics
 from collections.abc import Sequence
 from typing import Protocol
@@ -96,33 +98,35 @@ class _MedianRule:
     def __init__(self, grace_steps: int, min_trials: int) -> None:
         self._grace_steps = grace_steps
         self._min_trials = min_trials
-        self._curves: list[dict[int, float]] = []
+        self._curves: list[tuple[list[int], list[float]]] = []  # steps, and the mean of the scores up to each
 
     def stops(self, scores: dict[int, float], step: int) -> bool:
         if step < self._grace_steps or len(self._curves) < self._min_trials:
             return False
-        known = [[score for at, score in curve.items() if at <= step] for curve in self._curves]
-        averages = [statistics.fmean(curve) for curve in known if curve]
+        places = [(bisect.bisect_right(steps, step), means) for steps, means in self._curves]
+        averages = [means[place - 1] for place, means in places if place]
         return bool(averages) and max(scores.values()) < statistics.median(averages)
 
     def completed(self, scores: dict[int, float]) -> None:
-        self._curves.append(scores)
+        steps = sorted(scores)
+        sums = itertools.accumulate(scores[step] for step in steps)
+        self._curves.append((steps, [total / (place + 1) for place, total in enumerate(sums)]))
 
 
 class _HalvingRule:
     def __init__(self, min_step: int, reduction_factor: int) -> None:
         self._min_step = min_step
         self._reduction_factor = reduction_factor
-        self._rungs: dict[int, list[float]] = {}
+        self._rungs: dict[int, list[float]] = {}  # the scores at each, ascending
 
     def stops(self, scores: dict[int, float], step: int) -> bool:
         number = self._rung_number(step)
         if number < 0 or any(self._rung_number(other) >= number for other in scores if other != step):
             return False
         rung = self._rungs.setdefault(number, [])
-        rung.append(scores[step])
+        bisect.insort(rung, scores[step])
         num_promoted = max(1, len(rung) // self._reduction_factor)
-        return len(rung) >= self._reduction_factor and scores[step] < sorted(rung, reverse=True)[num_promoted - 1]
+        return len(rung) >= self._reduction_factor and scores[step] < rung[-num_promoted]
 
     def completed(self, scores: dict[int, float]) -> None:
         pass  # what counts was written down at the rungs

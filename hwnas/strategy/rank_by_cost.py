@@ -28,9 +28,9 @@ class RankByCost:
     profiler: Profiler
 
     def __post_init__(self) -> None:
-        if not isinstance(self.profiler, Profiler):
+        if isinstance(self.profiler, type) or not isinstance(self.profiler, Profiler):
             raise BadInputError(
-                f"RankByCost needs a profiler, with `profile(architecture)`; got {type(self.profiler).__name__}."
+                f"RankByCost needs a profiler, with `profile(architecture)`; got {self.profiler!r:.80}."
             )
 
     def wrap(self, strategy: Strategy) -> Strategy:

@@ -21,14 +21,16 @@ class TrialLimit:
         num_trials: that many are asked for.
 
     Raises:
-        ConfigError: a number below 1.
+        ConfigError: no whole number, or one below 1.
     """
 
     num_trials: int
 
     def __post_init__(self) -> None:
-        if self.num_trials < 1:
-            raise ConfigError(f"`num_trials` of a TrialLimit must be at least 1; got {self.num_trials}.")
+        if not isinstance(self.num_trials, int) or isinstance(self.num_trials, bool) or self.num_trials < 1:
+            raise ConfigError(
+                f"`num_trials` of a TrialLimit must be a whole number of at least 1; got {self.num_trials!r}."
+            )
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""
