@@ -22,6 +22,7 @@ experiment     an experiment of many trials: a space, an evaluator, a strategy, 
 engine         the one loop of ask, evaluate, write, tell; driven_strategy: asked and told now, or by replay
 executor       what runs trials: the protocol; executors: by name
 inline         ... in this process; what a trial is in any process: hwnas.trial
+process_pool   ... in processes of their own; worker_process: one of them
 metric         what is wanted of a trial's numbers
 standings      the best and the front so far; image_scores: scores of every image as bytes
 recorded       an experiment as its folder has it; status: how far it is; exporting: its best as files
@@ -38,6 +39,7 @@ from hwnas.experiment.inline import InlineExecutor
 from hwnas.experiment.metric import Metric
 from hwnas.experiment.one_shot import run_one_shot
 from hwnas.experiment.phases import Advance
+from hwnas.experiment.process_pool import ProcessPool
 from hwnas.experiment.recorded import RecordedExperiment, read_experiment
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
 from hwnas.experiment.retraining import RetrainingResult, retrain
@@ -60,6 +62,7 @@ __all__ = [
     "InlineExecutor",
     "Measured",
     "Metric",
+    "ProcessPool",
     "RecordedExperiment",
     "RetrainingResult",
     "RivalResult",

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from pathlib import Path
 
 from hwnas.errors import ConfigError
 from hwnas.experiment.executor import Executor
 from hwnas.experiment.inline import InlineExecutor
+from hwnas.experiment.process_pool import ProcessPool
 
 __all__ = ["EXECUTORS", "make_executor"]
 
-
-def _inline(num_slots: int) -> Executor:
-    if num_slots > 1:
-        raise ConfigError(
-            f'In line one trial runs at a time; got concurrency={num_slots}. Set executor="processes" for several.'
-        )
-    return InlineExecutor()
+EXECUTORS = ("inline", "processes")
+"""Their names."""
 
 
-EXECUTORS: Mapping[str, Callable[[int], Executor]] = MappingProxyType({"inline": _inline})
-"""From a name to what makes the executor for a number of trials at a time."""
-
-
-def make_executor(executor: Executor | str, concurrency: int | None) -> Executor:
+def make_executor(executor: Executor | str, concurrency: int | None, *, log_folder: Path | None = None) -> Executor:
     """An executor for `concurrency` trials at a time.
 
     Args:
-        executor: a name of `EXECUTORS`, or an executor, which is taken as it is.
+        executor: one of `EXECUTORS`, or an executor, which is taken as it is.
         concurrency: None: one, or as many as the given executor has slots.
+        log_folder: where workers write what trials print; None: nowhere.
 
     Raises:
         ConfigError: an unknown name, or a concurrency below 1 or above what the executor can do.
@@ -43,6 +35,13 @@ def make_executor(executor: Executor | str, concurrency: int | None) -> Executor
                 f"{concurrency}. Make the executor larger."
             )
         return executor
-    if executor not in EXECUTORS:
-        raise ConfigError(f"Unknown executor {executor!r}; known are {', '.join(sorted(EXECUTORS))}.")
-    return EXECUTORS[executor](concurrency or 1)
+    num_slots = concurrency or 1
+    if executor == "inline":
+        if num_slots > 1:
+            raise ConfigError(
+                f'In line one trial runs at a time; got concurrency={num_slots}. Set executor="processes" for several.'
+            )
+        return InlineExecutor()
+    if executor == "processes":
+        return ProcessPool(num_slots, log_folder=log_folder)
+    raise ConfigError(f"Unknown executor {executor!r}; known are {', '.join(EXECUTORS)}.")

@@ -56,7 +56,7 @@ class Experiment:
         profilers: by name; their values are stored with every trial, as are the budgets' own, and a metric that the
             evaluator does not give may be one of these names.
         directory: the experiment's folder; without it a new temporary one, which a warning names.
-        executor: "inline" for this process, another name of `hwnas.experiment.EXECUTORS`, or an executor.
+        executor: "inline" for this process, "processes" for some of their own, or an executor.
         device: where latencies are measured, for budgets on latency given as text.
         table: the SQLite table of this space on this device; in the folder if not given.
         seed: of the strategy and of every evaluation.
@@ -148,7 +148,7 @@ class Experiment:
             raise ConfigError(f"`max_trials` must be a whole number of at least 1; got {max_trials!r}.")
         if max_duration_seconds is not None and not max_duration_seconds > 0:
             raise ConfigError(f"`max_duration_seconds` must be above 0; got {max_duration_seconds}.")
-        executor = make_executor(self._executor, concurrency)
+        executor = make_executor(self._executor, concurrency, log_folder=self.directory / "workers")
         with open_run(self.directory, self._identity()) as store:
             engine = self._ready_engine()
             engine.catch_up(store)

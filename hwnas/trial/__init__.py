@@ -7,6 +7,8 @@ function_evaluator  ... a user's function; imported: functions by name
 table_evaluator     ... tabulated results
 task                what crosses to a worker, and what comes back
 attempt             evaluating a task: whatever happens in it becomes an `Ended`, also past its time_limit
+exclusive           one trial at a time at a device
+worker              a process that evaluates for a pool
 """
 
 from hwnas.trial.evaluator import Evaluated, EvaluatorReference, TrialContext, TrialEvaluator, TrialStopped

@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager, nullcontext
 from hwnas.errors import MetricError
 from hwnas.space import Architecture
 from hwnas.trial.evaluator import Evaluated, TrialContext, TrialEvaluator, TrialStopped
+from hwnas.trial.exclusive import Exclusive, exclusive_here, not_nested
 from hwnas.trial.task import Ended, EndedStatus, TrialTask
 from hwnas.trial.time_limit import TimeUp
 
-__all__ = ["ERRORS", "attempt", "described"]
+__all__ = ["ERRORS", "attempt", "described", "past_limit"]
 
 ERRORS = (Exception, SystemExit)
 """What fails a trial: not KeyboardInterrupt, which ends the experiment; but a worker that a trial can end is none."""
@@ -26,7 +27,7 @@ def attempt(
     task: TrialTask,
     report: Callable[[int, float], bool],
     *,
-    exclusive: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext(),
+    exclusive: Exclusive = exclusive_here,
     limit: AbstractContextManager[None] | None = None,
     catch: tuple[type[BaseException], ...] = ERRORS,
 ) -> Ended:
@@ -36,7 +37,7 @@ def attempt(
         evaluator: it.
         task: what to evaluate.
         report: hands an intermediate value to the engine, and brings back whether to stop.
-        exclusive: as of `TrialContext`.
+        exclusive: as of `TrialContext`; by default among the processes of this machine.
         limit: entered around the evaluation; it may raise `TimeUp`. Executors that end workers from outside need none.
         catch: the errors that fail the trial; others are raised.
 
@@ -63,7 +64,7 @@ def attempt(
     context = TrialContext(
         seed=task.seed,
         report=checked_report,
-        exclusive=exclusive,
+        exclusive=not_nested(exclusive),
         fidelity=task.fidelity,
         batch_index=task.batch_index,
     )
@@ -73,10 +74,15 @@ def attempt(
     except TrialStopped:
         return ended("stopped")
     except TimeUp:
-        return ended("failed", f"TimeUp: the trial ran past its limit of {task.timeout_seconds:g} seconds.")
+        return ended("failed", past_limit(task))
     except catch as error:
         return ended("failed", described(error))
     return ended("complete", evaluated=evaluated)
+
+
+def past_limit(task: TrialTask) -> str:
+    """What an attempt that took too long has as its error."""
+    return f"TimeUp: the trial ran past its limit of {task.timeout_seconds:g} seconds."
 
 
 def described(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import numbers
 from collections.abc import Callable, Mapping
@@ -11,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hwnas.errors import MetricError
+from hwnas.errors import ConfigError, MetricError
 from hwnas.space import Architecture
 from hwnas.trial.imported import imported
 
-__all__ = ["Evaluated", "EvaluatorReference", "TrialContext", "TrialEvaluator", "TrialStopped"]
+__all__ = ["Evaluated", "EvaluatorReference", "TrialContext", "TrialEvaluator", "TrialStopped", "refuse_while_made"]
 
 
 class TrialStopped(BaseException):
@@ -33,8 +34,9 @@ class TrialContext:
         seed: of all its randomness; the same for the same architecture, repeat and experiment's seed. Below 2**32.
         report: `report(step, value)` hands on an intermediate value of the first metric, as that metric counts (an
             error rate stays one). Raises `TrialStopped` where the trial is to end early.
-        exclusive: `with context.exclusive("onnxruntime:cpu"):` waits until no other trial of the experiment is in a
-            block of that name; two measurements on one device so never disturb each other.
+        exclusive: `with context.exclusive("onnxruntime:cpu"):` waits until no other trial of the experiment, and none
+            of another one on this machine, is in a block of that name; two measurements on one device so never disturb
+            each other. Waiting does not count towards a trial's time limit, except in line. Blocks do not nest.
         fidelity: how the strategy wants the architecture scored, see `hwnas.strategy.Fidelity`; evaluators that know
             one way only leave it alone.
         batch_index: on which batch, for the fidelity "batch".
@@ -68,6 +70,9 @@ class Evaluated:
         object.__setattr__(self, "metrics", {name: _number(name, value) for name, value in self.metrics.items()})
 
 
+_MAKING = contextvars.ContextVar("making", default=False)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluatorReference:
     """How another process makes an evaluator again: nothing but text and JSON crosses.
@@ -87,8 +92,25 @@ class EvaluatorReference:
             ConfigError: there is no such module, file or function.
             Exception: whatever the factory raises.
         """
-        made: TrialEvaluator = imported(self.factory)(**self.options)
+        token = _MAKING.set(True)
+        try:
+            made: TrialEvaluator = imported(self.factory)(**self.options)
+        finally:
+            _MAKING.reset(token)
         return made
+
+
+def refuse_while_made() -> None:
+    """Called by what starts workers: a worker that imports the program which starts workers must not start its own.
+
+    Raises:
+        ConfigError: an evaluator is being made, so this is code of the module that it is in.
+    """
+    if _MAKING.get():
+        raise ConfigError(
+            "A worker that imports this program to find its evaluator must not start workers of its own, which would "
+            'go on for ever. Put what starts the experiment under `if __name__ == "__main__":`.'
+        )
 
 
 class TrialEvaluator(Protocol):

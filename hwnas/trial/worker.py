@@ -1,0 +1,126 @@
+"""A process that evaluates trials for a pool in another one, over a pipe with JSON.
+
+    pool ──► worker   make {factory, options}, task {...}, answer {stop}
+    pool ◄── worker   ready, cannot {error}; began, report {step, value}, waits {waits}, ended {ended, leaves}
+
+It ends when the pipe does: with the pool, however that died.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from hwnas.trial.attempt import attempt, described
+from hwnas.trial.evaluator import EvaluatorReference
+from hwnas.trial.exclusive import exclusive_here
+from hwnas.trial.task import Ended, TrialTask
+
+__all__ = ["ended_content", "ended_from", "evaluate_for_pool"]
+
+
+def evaluate_for_pool(descriptor: int) -> None:
+    """Evaluate what comes over the pipe until it is closed; the leader of its process group.
+
+    Args:
+        descriptor: of the pipe, a socket.
+    """
+    pool = _Pool(Connection(descriptor))
+    make = pool.receive()
+    try:
+        evaluator = EvaluatorReference(factory=make["factory"], options=make["options"]).make()
+    except BaseException as error:  # whatever it is, the pool is told
+        pool.send("cannot", error=described(error))
+        return
+    pool.send("ready")
+    leaves = False
+    while not leaves:
+        task = TrialTask(**pool.receive()["task"])
+        pool.send("began")
+        ended = attempt(evaluator, task, pool.report, exclusive=pool.exclusive, catch=(BaseException,))
+        leaves = _device_is_broken()
+        pool.send("ended", ended=ended_content(ended), leaves=leaves)
+
+
+def ended_content(ended: Ended) -> dict[str, Any]:
+    """What came of an attempt, as JSON."""
+    scores = None if ended.scores is None else base64.b64encode(ended.scores.astype("<f4").tobytes()).decode()
+    return {field.name: getattr(ended, field.name) for field in dataclasses.fields(ended)} | {"scores": scores}
+
+
+def ended_from(content: Mapping[str, Any]) -> Ended:
+    """The inverse of `ended_content`."""
+    scores = content["scores"]
+    if scores is not None:
+        scores = np.frombuffer(base64.b64decode(scores), dtype="<f4").astype(np.float32)
+    return Ended(**{**content, "scores": scores})
+
+
+class _Pool:
+    """The other end of the pipe."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._asking = threading.Lock()  # an evaluation may report from several threads
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        """Also while a trial runs, so that its process is gone as soon as the pool is."""
+        while True:
+            try:
+                content = self._connection.recv_bytes()
+            except (EOFError, OSError):
+                os.killpg(os.getpgrp(), signal.SIGKILL)  # with the processes that the trial started
+                return
+            self._inbox.put(json.loads(content))
+
+    def receive(self) -> dict[str, Any]:
+        return self._inbox.get()
+
+    def send(self, kind: str, **content: object) -> None:
+        self._connection.send_bytes(json.dumps({"kind": kind, **content}).encode())
+
+    def report(self, step: int, value: float) -> bool:
+        with self._asking:
+            self.send("report", step=step, value=value)
+            stop: bool = self.receive()["stop"]
+        return stop
+
+    @contextlib.contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            self._tell_that_it(waits=True)
+            try:
+                stack.enter_context(exclusive_here(name))
+            finally:
+                self._tell_that_it(waits=False)
+            yield
+
+    def _tell_that_it(self, *, waits: bool) -> None:
+        with self._asking:
+            self.send("waits", waits=waits)
+
+
+def _device_is_broken() -> bool:
+    """Whether a trial left CUDA in a state in which every further one would fail (a failed assertion in a kernel)."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
