@@ -155,16 +155,20 @@ def cost_of(profiler: object, *, needed_by: str) -> CostTable | MaxTable:
 def model_space_of(space: ModelSpace | nn.Module, example_inputs: Inputs | None) -> ModelSpace:
     """The space that a profiler is asked about, given as such or as a module with example inputs.
 
+    Args:
+        space: a space, or a module with choices.
+        example_inputs: of a module; with a space, what its costs are counted at instead of its own.
+
     Raises:
-        BadInputError: a module without example inputs, or a space with some.
+        BadInputError: a module without example inputs.
     """
-    if isinstance(space, ModelSpace):
-        if example_inputs is not None:
-            raise BadInputError("A ModelSpace has its own example inputs; do not give any beside it.")
-        return space
     if example_inputs is None:
+        if isinstance(space, ModelSpace):
+            return space
         raise BadInputError(
             f"A profiler needs the example inputs of a {type(space).__name__}, to know its shapes. Give them as the "
             "second argument, or give a ModelSpace."
         )
+    if isinstance(space, ModelSpace):
+        return ModelSpace(space.module, example_inputs, operators=space.operators)
     return ModelSpace(space, example_inputs)

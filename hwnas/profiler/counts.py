@@ -31,7 +31,8 @@ class FlopsProfiler(CostProfiler):
 
         Args:
             space: a space, or a module with choices.
-            example_inputs: of a module: a tensor, a tuple of positional or a dict of keyword arguments.
+            example_inputs: a tensor, a tuple of positional or a dict of keyword arguments. A module needs them; of a
+                space they take the place of its own.
             operators: multiply-accumulates of operators that hwnas does not know, by name ("aten::svd"): a number, 0
                 if it is free, or a function of the operator's arguments and result.
 

@@ -160,8 +160,10 @@ def test_both_forms_of_the_constructor_and_the_old_toolkits_call(space: ModelSpa
         profiler.profile({"layer1": "cnv"})
     with pytest.raises(BadInputError, match="needs the example inputs of a Sequential"):
         NumParamsProfiler(net)
-    with pytest.raises(BadInputError, match="has its own example inputs"):
-        NumParamsProfiler(space, torch.zeros(1))
+    mine = ModelSpace(net, torch.randn(1, 1, 12, 12))
+    assert FlopsProfiler(mine, torch.randn(2, 1, 22, 22)).max() == 2 * 20 * 20 * 90
+    assert FlopsProfiler(mine).max() == 9_000  # the space is as it was
+    assert NumParamsProfiler(mine, torch.randn(2, 1, 22, 22)).max() == 100
 
 
 def test_an_operator_of_ones_own() -> None:
