@@ -10,6 +10,9 @@ local_search    hill climbing over all neighbours, from random starts
 nsga2           a population along the front of several objectives
 domination      ... fronts and crowding
 offspring       new architectures: children, and newcomers at random
+optuna_strategy Optuna's samplers: TPE and others
+policy_rl       a softmax for each choice, moved by REINFORCE
+predictor_guided a regression on the trials so far says what comes next
 feasible        drawing and repairing under hard budgets
 history         outcomes told, the best of them under budgets
 regression      a utility regressed on the choices
@@ -59,7 +62,10 @@ from hwnas.strategy.local_search import LocalSearch
 from hwnas.strategy.middleware import Chain, Middleware
 from hwnas.strategy.nsga2 import NSGA2
 from hwnas.strategy.one_shot import Moment, OneShot
+from hwnas.strategy.optuna_strategy import TPE, OptunaStrategy
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
+from hwnas.strategy.policy_rl import PolicyBasedRL
+from hwnas.strategy.predictor_guided import PredictorGuided
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal, StopsTrials, Strategy
 from hwnas.strategy.proxylessnas import ProxylessNAS
 from hwnas.strategy.random_search import Random
@@ -74,6 +80,7 @@ __all__ = [
     "ENAS",
     "NSGA2",
     "SPOS",
+    "TPE",
     "Certified",
     "Chain",
     "Deduplication",
@@ -93,7 +100,10 @@ __all__ = [
     "Moment",
     "MultipleEvaluation",
     "OneShot",
+    "OptunaStrategy",
     "Outcome",
+    "PolicyBasedRL",
+    "PredictorGuided",
     "Proposal",
     "ProxylessNAS",
     "Random",

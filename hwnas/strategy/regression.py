@@ -19,6 +19,7 @@ Legend: N samples, F features.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,7 +55,29 @@ class UtilityEstimate:
     num_samples: int
     _design: _Design
     _mean_F: Floats
+    _coefficients_F: Floats
+    _intercept: float
     _covariance_FF: Floats
+
+    def draw(self, rng: np.random.Generator, *, spread: float = 1.0) -> CostTable:
+        """A utility that is as plausible as its posterior probability: coefficients drawn from their distribution.
+
+        Args:
+            rng: draws them.
+            spread: factor on their standard deviations; with 0 it is `table`.
+        """
+        deviation_F = spread * (self._root_FF @ rng.standard_normal(len(self._mean_F)))
+        # Relative to the mean architecture, whose utility is known best.
+        return self._design.table(
+            self._coefficients_F + deviation_F, self._intercept - float(self._mean_F @ deviation_F)
+        )
+
+    @functools.cached_property
+    def _root_FF(self) -> Floats:
+        """R with R R' = the covariance."""
+        values_F, vectors_FF = np.linalg.eigh(self._covariance_FF)
+        root_FF: Floats = vectors_FF * np.sqrt(np.maximum(values_F, 0.0))
+        return root_FF
 
     def standard_errors(self, codes: Codes) -> Floats:
         """Standard error of the estimated utility of each architecture; codes (n, num_choices) -> (n,).
@@ -181,12 +204,15 @@ def fit_utility(
     covariance_FF[np.diag_indices_from(covariance_FF)] += 1.0 / penalty
     root_shrinkage_F = np.sqrt(shrinkage_F)
     covariance_FF = variance * covariance_FF / np.outer(root_shrinkage_F, root_shrinkage_F)
+    intercept = mean - float(mean_F @ coefficients_F)
     return UtilityEstimate(
-        table=design.table(coefficients_F, mean - float(mean_F @ coefficients_F)),
+        table=design.table(coefficients_F, intercept),
         noise=float(np.sqrt(variance)),
         penalty=penalty,
         num_samples=len(codes),
         _design=design,
         _mean_F=mean_F,
+        _coefficients_F=coefficients_F,
+        _intercept=intercept,
         _covariance_FF=covariance_FF,
     )

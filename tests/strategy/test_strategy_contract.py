@@ -2,7 +2,19 @@
 
 import pytest
 
-from hwnas.strategy import NSGA2, SPOS, Certified, GridSearch, LocalSearch, Random, RegularizedEvolution
+from hwnas.strategy import (
+    NSGA2,
+    SPOS,
+    TPE,
+    Certified,
+    GridSearch,
+    LocalSearch,
+    OptunaStrategy,
+    PolicyBasedRL,
+    PredictorGuided,
+    Random,
+    RegularizedEvolution,
+)
 from hwnas.testing.strategy_contract import MakeStrategy, StrategyContract
 
 
@@ -58,3 +70,38 @@ class TestGridSearch(StrategyContract):
     @pytest.fixture
     def make_strategy(self) -> MakeStrategy:
         return lambda space, budgets, seed: GridSearch(space, budgets, seed=seed)
+
+
+class TestOptunaStrategy(StrategyContract):
+    repeats = True
+
+    @pytest.fixture(params=["nsgaii", "nsgaiii", "random"])
+    def make_strategy(self, request) -> MakeStrategy:
+        options = {} if request.param == "random" else {"population_size": 10}
+        return lambda space, budgets, seed: OptunaStrategy(
+            space, budgets, sampler=request.param, sampler_options=options, seed=seed
+        )
+
+
+class TestTPE(StrategyContract):
+    repeats = True
+
+    @pytest.fixture
+    def make_strategy(self) -> MakeStrategy:
+        return lambda space, budgets, seed: TPE(space, budgets, seed=seed)
+
+
+class TestPolicyBasedRL(StrategyContract):
+    repeats = True
+
+    @pytest.fixture
+    def make_strategy(self) -> MakeStrategy:
+        return lambda space, budgets, seed: PolicyBasedRL(space, budgets, seed=seed)
+
+
+class TestPredictorGuided(StrategyContract):
+    @pytest.fixture(params=["solver", "evolution"])
+    def make_strategy(self, request) -> MakeStrategy:
+        return lambda space, budgets, seed: PredictorGuided(
+            space, budgets, num_initial=10, refit_every=4, candidates=request.param, seed=seed
+        )
