@@ -9,7 +9,7 @@ from hwnas.errors import ConfigError
 from hwnas.experiment.executor import OnReport
 from hwnas.trial import Ended, TrialEvaluator, TrialTask
 from hwnas.trial.attempt import ERRORS, attempt
-from hwnas.trial.time_limit import alarm_held, time_limit
+from hwnas.trial.time_limit import TimeLimit
 
 __all__ = ["InlineExecutor"]
 
@@ -58,12 +58,13 @@ class InlineExecutor:
         evaluator, on_report, task = self._evaluator, self._on_report, self._tasks.popleft()
         assert evaluator is not None
         assert on_report is not None  # start comes first
+        limit = TimeLimit(task.timeout_seconds)
 
         def report(step: int, value: float) -> bool:
-            with alarm_held():  # the engine writes it down
+            with limit.held():  # the engine writes it down
                 return on_report(task.number, step, value)
 
-        return [attempt(evaluator, task, report, limit=time_limit(task.timeout_seconds), catch=self._catch)]
+        return [attempt(evaluator, task, report, limit=limit, catch=self._catch)]
 
     def close(self) -> None:
         """Forget what was not begun."""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from hwnas.cost import Budget, BudgetRequest, LatencyTable
 from hwnas.device import Runtime, measure
-from hwnas.errors import BudgetError
 from hwnas.experiment.budgets import Profilers
 from hwnas.experiment.deployment import device_for
 from hwnas.nn import ModelSpace
@@ -39,8 +38,7 @@ def measured_profilers(
 
     def latency_table() -> LatencyTable:
         connected = device_for(device, requests, table, folder, always=True)
-        if connected is None:
-            raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
+        assert connected is not None  # always
         return measure(space, connected.runtime, out=connected.table_path)
 
     return Profilers(space, latency_table)

@@ -6,38 +6,57 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
-__all__ = ["TimeUp", "alarm_held", "time_limit"]
+__all__ = ["TimeLimit", "TimeUp"]
 
 
 class TimeUp(BaseException):
     """The time is up; no `Exception`, so that an evaluation does not take it for an error of its own."""
 
 
-@contextlib.contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise `TimeUp` in the block once `seconds` are over; None: it may take any time. In the main thread only."""
-    if seconds is None:
-        yield
-        return
+class TimeLimit:
+    """A context that raises `TimeUp` once its time is over; in the main thread only, as signals are.
 
-    def on_alarm(signal_number: int, frame: FrameType | None) -> None:
-        raise TimeUp
+    Args:
+        seconds: the time; None: any.
+    """
 
-    before = signal.signal(signal.SIGALRM, on_alarm)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._before: Any = None
+        self._is_held = self._is_due = self._is_over = False
 
+    def __enter__(self) -> None:
+        if self._seconds is not None:
+            self._before = signal.signal(signal.SIGALRM, self._on_alarm)
+            signal.setitimer(signal.ITIMER_REAL, self._seconds)
 
-@contextlib.contextmanager
-def alarm_held() -> Iterator[None]:
-    """No alarm within the block: one that falls due comes right after it, so that writing is never cut in two."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    def __exit__(self, *raised: object) -> None:
+        try:
+            self._is_over = True  # an alarm that falls due from here on is too late
+        finally:
+            if self._seconds is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+                signal.signal(signal.SIGALRM, self._before)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """No alarm within the block: one that falls due comes right after it, so that writing is never cut in two.
+
+        A flag, and not the thread's signal mask: the system gives the signal to any thread that does not block it, and
+        Python runs the handler in this one all the same.
+        """
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self._is_due:
+            raise TimeUp
+
+    def _on_alarm(self, signal_number: int, frame: FrameType | None) -> None:
+        if self._is_held:
+            self._is_due = True
+        elif not self._is_over:
+            raise TimeUp

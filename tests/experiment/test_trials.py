@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from hwnas.errors import RunDirectoryError
-from hwnas.experiment.trials import run_trials
+from hwnas.errors import ConfigError, RunDirectoryError
+from hwnas.experiment import read_experiment
+from hwnas.experiment.trials import _Scoring, run_trials
 from hwnas.store import TrialStore
 from hwnas.strategy import Certified, RegularizedEvolution
 from tests.strategy.planted import PlantedEvaluator, planted_space, random_table
@@ -47,3 +48,33 @@ def test_facts(tmp_path):
         assert store.fact("a") == {"b": [3]}
     with TrialStore(tmp_path / "run.sqlite", write=False) as reader:
         assert reader.fact("a") == {"b": [3]}
+
+
+def test_the_main_jobs_trials_are_read_as_an_experiments(tmp_path):
+    with TrialStore(tmp_path / "run.sqlite") as store:
+        for study in ("first", "second"):
+            run_trials(RegularizedEvolution(SPACE, seed=0), PlantedEvaluator(UTILITY), store, study=study, max_trials=6)
+    recorded = read_experiment(tmp_path, "second")
+    assert recorded.status.num_complete == len(recorded.trials) == 6
+    assert read_experiment(tmp_path).study == "first"
+    best = recorded.top(1)[0]
+    assert best.metrics["score"] == max(trial.metrics["score"] for trial in recorded.trials)
+    assert recorded.front().members == (best,)
+
+
+def test_an_error_of_the_main_jobs_scoring_ends_it_and_the_trial_is_tried_again(tmp_path):
+    def broken(proposal):
+        raise ValueError("no such weights")
+
+    with TrialStore(tmp_path / "run.sqlite") as store:
+        for _ in range(5):
+            with pytest.raises(ValueError, match="no such weights"):
+                run_trials(RegularizedEvolution(SPACE, seed=0), broken, store, study="s", max_trials=3)
+        evaluate = PlantedEvaluator(UTILITY)
+        assert run_trials(RegularizedEvolution(SPACE, seed=0), evaluate, store, study="s", max_trials=3) == 3
+        assert {trial.status for trial in store.trials("s")} == {"complete"}
+
+
+def test_a_scorer_of_this_process_stays_in_it():
+    with pytest.raises(ConfigError, match="A supernet in this process is scored in line only"):
+        _Scoring(PlantedEvaluator(UTILITY)).reference()

@@ -1,0 +1,99 @@
+"""What becomes of one attempt; executors' contract suite goes through the rest of it."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from hwnas.space import Architecture
+from hwnas.trial import FunctionEvaluator, TrialTask
+from hwnas.trial.attempt import attempt
+from hwnas.trial.time_limit import TimeLimit
+
+TASK = TrialTask(number=3, attempt=2, architecture={"a": 1}, seed=9, timeout_seconds=0.1)
+
+
+def run(function, **options):
+    return attempt(FunctionEvaluator(function), TASK, lambda step, value: False, **options)
+
+
+def test_what_comes_back_is_of_the_task():
+    ended = run(lambda architecture: 1.0)
+    assert (ended.number, ended.attempt, ended.status, ended.metrics) == (3, 2, "complete", {"score": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "match"),
+    [
+        (-1, 1.0, "needs a whole number of at least 0 as its step; got -1"),
+        (0.5, 1.0, "needs a whole number of at least 0 as its step; got 0.5"),
+        (True, 1.0, "as its step; got True"),
+        (0, "high", "needs a finite number as its value; got 'high'"),
+        (0, float("inf"), "needs a finite number as its value; got inf"),
+    ],
+)
+def test_a_wrong_report_fails_the_trial(step, value, match):
+    ended = run(lambda architecture, report: report(step, value))
+    assert ended.status == "failed"
+    assert match in ended.error
+
+
+def test_an_architecture_that_is_none():
+    task = TrialTask(number=0, attempt=1, architecture=[1], seed=0)
+    ended = attempt(FunctionEvaluator(lambda architecture: 1.0), task, lambda step, value: False)
+    assert "ArchitectureError" in ended.error
+    assert Architecture({"a": 1}) == Architecture.from_json(TASK.architecture)
+
+
+def test_an_error_without_a_line_of_source():
+    function = eval("lambda architecture: 1 / 0")
+    assert run(function).error.startswith("ZeroDivisionError: division by zero (<string>, line 1, in <lambda>")
+
+
+def test_errors_that_are_not_caught_are_raised():
+    with pytest.raises(ZeroDivisionError):
+        run(lambda architecture: 1 / 0, catch=())
+    with pytest.raises(KeyboardInterrupt):
+        run(lambda architecture: (_ for _ in ()).throw(KeyboardInterrupt))
+
+
+def test_careless_functions_run_out_of_time_too():
+    def careless(architecture):
+        try:
+            time.sleep(60)
+        except Exception:
+            return 1.0
+
+    ended = run(careless, limit=TimeLimit(0.1))
+    assert ended.error == "TimeUp: the trial ran past its limit of 0.1 seconds."
+
+
+def test_no_alarm_is_left_behind():
+    before = signal.getsignal(signal.SIGALRM)
+    assert run(lambda architecture: 1.0, limit=TimeLimit(60.0)).status == "complete"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_a_held_alarm_comes_afterwards_whichever_thread_is_given_the_signal():
+    stop = threading.Event()
+    threads = [threading.Thread(target=stop.wait) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    done = []
+
+    def evaluate(architecture):
+        with limit.held():
+            signal.raise_signal(signal.SIGALRM)
+            signal.pthread_kill(threads[0].ident, signal.SIGALRM)
+            time.sleep(0.01)
+            done.append("whole")
+        done.append("after")
+
+    limit = TimeLimit(60.0)
+    try:
+        assert "TimeUp" in run(evaluate, limit=limit).error
+    finally:
+        stop.set()
+    assert done == ["whole"]
