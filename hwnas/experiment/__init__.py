@@ -22,7 +22,8 @@ experiment     an experiment of many trials: a space, an evaluator, a strategy, 
 engine         the one loop of ask, evaluate, write, tell; driven_strategy: asked and told now, or by replay
 executor       what runs trials: the protocol; executors: by name
 inline         ... in this process; what a trial is in any process: hwnas.trial
-process_pool   ... in processes of their own; worker_process: one of them
+process_pool   ... in processes of their own; worker_process: one of them; trial_clock: how long its trial has run
+ray_executor   ... on a cluster
 metric         what is wanted of a trial's numbers
 standings      the best and the front so far; image_scores: scores of every image as bytes
 recorded       an experiment as its folder has it; status: how far it is; exporting: its best as files
@@ -40,6 +41,7 @@ from hwnas.experiment.metric import Metric
 from hwnas.experiment.one_shot import run_one_shot
 from hwnas.experiment.phases import Advance
 from hwnas.experiment.process_pool import ProcessPool
+from hwnas.experiment.ray_executor import RayExecutor
 from hwnas.experiment.recorded import RecordedExperiment, read_experiment
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
 from hwnas.experiment.retraining import RetrainingResult, retrain
@@ -63,6 +65,7 @@ __all__ = [
     "Measured",
     "Metric",
     "ProcessPool",
+    "RayExecutor",
     "RecordedExperiment",
     "RetrainingResult",
     "RivalResult",

@@ -8,26 +8,33 @@ from hwnas.errors import ConfigError
 from hwnas.experiment.executor import Executor
 from hwnas.experiment.inline import InlineExecutor
 from hwnas.experiment.process_pool import ProcessPool
+from hwnas.experiment.ray_executor import RayExecutor
 
 __all__ = ["EXECUTORS", "make_executor"]
 
-EXECUTORS = ("inline", "processes")
+EXECUTORS = ("inline", "processes", "ray")
 """Their names."""
 
 
-def make_executor(executor: Executor | str, concurrency: int | None, *, log_folder: Path | None = None) -> Executor:
+def make_executor(
+    executor: Executor | str, concurrency: int | None, *, log_folder: Path | None = None, address: str | None = None
+) -> Executor:
     """An executor for `concurrency` trials at a time.
 
     Args:
         executor: one of `EXECUTORS`, or an executor, which is taken as it is.
         concurrency: None: one, or as many as the given executor has slots.
-        log_folder: where workers write what trials print; None: nowhere.
+        log_folder: where workers of "processes" write what trials print; None: nowhere.
+        address: of the cluster for "ray", as of `RayExecutor`.
 
     Raises:
-        ConfigError: an unknown name, or a concurrency below 1 or above what the executor can do.
+        ConfigError: an unknown name, a concurrency below 1 or above what the executor can do, or an address for
+            another executor than "ray".
     """
     if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
         raise ConfigError(f"`concurrency` must be a whole number of at least 1; got {concurrency!r}.")
+    if address is not None and executor != "ray":
+        raise ConfigError(f'`address` is of a cluster, for executor="ray"; got {address!r} for {executor!r}.')
     if not isinstance(executor, str):
         if concurrency is not None and concurrency > executor.num_slots:
             raise ConfigError(
@@ -44,4 +51,6 @@ def make_executor(executor: Executor | str, concurrency: int | None, *, log_fold
         return InlineExecutor()
     if executor == "processes":
         return ProcessPool(num_slots, log_folder=log_folder)
+    if executor == "ray":
+        return RayExecutor(num_slots, address=address)
     raise ConfigError(f"Unknown executor {executor!r}; known are {', '.join(EXECUTORS)}.")

@@ -56,7 +56,7 @@ class Experiment:
         profilers: by name; their values are stored with every trial, as are the budgets' own, and a metric that the
             evaluator does not give may be one of these names.
         directory: the experiment's folder; without it a new temporary one, which a warning names.
-        executor: "inline" for this process, "processes" for some of their own, or an executor.
+        executor: "inline" for this process, "processes" for some of their own, "ray" for a cluster, or an executor.
         device: where latencies are measured, for budgets on latency given as text.
         table: the SQLite table of this space on this device; in the folder if not given.
         seed: of the strategy and of every evaluation.

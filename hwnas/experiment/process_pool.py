@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing.connection
 import os
 import time
@@ -13,8 +12,9 @@ from pathlib import Path
 
 from hwnas.errors import ConfigError
 from hwnas.experiment.executor import OnReport
+from hwnas.experiment.trial_clock import without_result
 from hwnas.experiment.worker_process import WorkerProcess
-from hwnas.trial import Ended, EndedStatus, EvaluatorReference, TrialEvaluator, TrialTask
+from hwnas.trial import Ended, EvaluatorReference, TrialEvaluator, TrialTask
 from hwnas.trial.attempt import past_limit
 from hwnas.trial.evaluator import refuse_while_made
 from hwnas.trial.worker import ended_from
@@ -68,13 +68,7 @@ class ProcessPool:
         refuse_while_made()
         self.close()
         self._reference = reference = evaluator.reference()
-        try:
-            json.dumps(dict(reference.options))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"The options with which another process makes {reference.factory} must be JSON (texts, numbers, "
-                f"lists, mappings); {error}. Give paths and names instead of objects, or use the executor 'inline'."
-            ) from error
+        reference.options_json()  # or an error
         self._on_report = on_report
         self._environments = worker_environments(
             self.num_slots, gpus=visible_gpus(), num_cores=_num_cores(), environment=os.environ
@@ -99,7 +93,7 @@ class ProcessPool:
             ConfigError: new workers in the place of dead ones cannot be started.
         """
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        while self._waiting or any(worker.task is not None for worker in self._workers):
+        while self._waiting or any(worker.clock is not None for worker in self._workers):
             self._hand_out()
             if ended := self._listen(until):
                 return ended
@@ -119,7 +113,7 @@ class ProcessPool:
 
     def _hand_out(self) -> None:
         for worker in self._workers:
-            if self._waiting and worker.ready and worker.task is None:
+            if self._waiting and worker.ready and worker.clock is None:
                 try:
                     worker.give(self._waiting[0])
                 except OSError:  # it died with nothing to do; `_listen` replaces it
@@ -128,7 +122,8 @@ class ProcessPool:
 
     def _listen(self, until: float | None) -> list[Ended]:
         """Wait for the workers' next words, or the end of some time, and act on them; the attempts that ended."""
-        limits = [_LOOK_SECONDS, *(left for worker in self._workers if (left := worker.seconds_left) is not None)]
+        clocks = [worker.clock for worker in self._workers if worker.clock is not None]
+        limits = [_LOOK_SECONDS, *(left for clock in clocks if (left := clock.seconds_left) is not None)]
         if until is not None:
             limits.append(until - time.monotonic())
         connections = [worker.connection for worker in self._workers]
@@ -141,11 +136,12 @@ class ProcessPool:
             except EOFError:
                 ended += self._replace_dead(worker)
                 continue
-            left = worker.seconds_left  # only now: it may have ended in time
-            if left is not None and left <= 0:
-                assert worker.task is not None
-                ended.append(_ended(worker.task, "failed", past_limit(worker.task), worker.seconds))
-            if worker.leaves or (left is not None and left <= 0):
+            clock = worker.clock
+            left = None if clock is None else clock.seconds_left  # only now: it may have ended in time
+            if clock is not None and left is not None and left <= 0:
+                ended.append(without_result(clock, "failed", past_limit(clock.task)))
+                worker.leaves = True
+            if worker.leaves:
                 self._replace(worker)
         return ended
 
@@ -160,27 +156,25 @@ class ProcessPool:
                 "readable in a new process, and a script keeps what starts the experiment under "
                 "`if __name__ == \"__main__\":`. Or use the executor 'inline'."
             )
-        elif kind == "began":
-            worker.turn_clock(on=True)
-        elif kind == "waits":
-            worker.turn_clock(on=not message["waits"])
-        elif kind == "report":
-            assert worker.task is not None
-            step, value = message["step"], message["value"]
-            stop = self._on_report(worker.task.number, step, value)  # type: ignore[arg-type]
-            try:
-                worker.send(kind="answer", stop=stop)
-            except OSError:
-                raise EOFError from None
         elif kind == "ended":
-            worker.task, worker.leaves = None, bool(message["leaves"])
+            worker.clock, worker.leaves = None, bool(message["leaves"])
             return [ended_from(message["ended"])]  # type: ignore[arg-type]
+        else:
+            assert worker.clock is not None
+            if kind == "waits":
+                worker.clock.turn(on=not message["waits"])
+            else:
+                step, value = message["step"], message["value"]
+                stop = self._on_report(worker.clock.task.number, step, value)  # type: ignore[arg-type]
+                try:
+                    worker.send(kind="answer", stop=stop)
+                except OSError:
+                    raise EOFError from None
         return []
 
     def _replace_dead(self, worker: WorkerProcess) -> list[Ended]:
-        task, was_ready, seconds = worker.task, worker.ready, worker.seconds
         why = self._replace(worker)
-        if not was_ready:
+        if not worker.ready:
             self._num_failed_starts += 1
             if self._num_failed_starts >= _MAX_STARTS:
                 raise ConfigError(
@@ -188,7 +182,7 @@ class ProcessPool:
                     f"whether {self._reference.factory} can be called in a new process, with memory for "
                     f"{self.num_slots} of them."
                 )
-        return [] if task is None else [_ended(task, "lost", why, seconds)]
+        return [] if worker.clock is None else [without_result(worker.clock, "lost", why)]
 
     def _replace(self, worker: WorkerProcess) -> str:
         why = worker.end()
@@ -229,7 +223,3 @@ def visible_gpus() -> list[str]:
 
 def _num_cores() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def _ended(task: TrialTask, status: EndedStatus, error: str, seconds: float) -> Ended:
-    return Ended(number=task.number, attempt=task.attempt, status=status, error=error, seconds=seconds)

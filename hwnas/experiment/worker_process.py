@@ -9,11 +9,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hwnas.experiment.trial_clock import TrialClock
 from hwnas.trial import EvaluatorReference, TrialTask
 
 __all__ = ["WorkerProcess"]
@@ -39,7 +39,7 @@ class WorkerProcess:
     Attributes:
         connection: the pipe; `messages` reads it.
         ready: whether it has made its evaluator.
-        task: what it is evaluating.
+        clock: of the task that it is evaluating.
         leaves: whether it ends itself now, for a trial left its device unusable.
     """
 
@@ -50,9 +50,7 @@ class WorkerProcess:
         self.log = log
         self.ready = False
         self.leaves = False
-        self.task: TrialTask | None = None
-        self._seconds = 0.0  # that the task has had, up to `_since`
-        self._since: float | None = None  # None: it has not begun, or it waits for its turn
+        self.clock: TrialClock | None = None
         self.connection, theirs = multiprocessing.Pipe()
         with theirs, open(os.devnull if log is None else log, "ab") as output:
             self._process = subprocess.Popen(
@@ -110,24 +108,7 @@ class WorkerProcess:
         """
         content = {name: getattr(task, name) for name in TrialTask.__dataclass_fields__}
         self.send(kind="task", task=content)
-        self.task, self._seconds, self._since = task, 0.0, None
-
-    def turn_clock(self, *, on: bool) -> None:
-        """Count the task's seconds from now on, or do not."""
-        self._seconds = self.seconds
-        self._since = time.monotonic() if on else None
-
-    @property
-    def seconds(self) -> float:
-        """How long its task has run."""
-        return self._seconds + (0.0 if self._since is None else time.monotonic() - self._since)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Until the task's time limit; None where there is none, or while it does not run."""
-        if self.task is None or self.task.timeout_seconds is None or self._since is None:
-            return None
-        return self.task.timeout_seconds - self.seconds
+        self.clock = TrialClock(task)
 
     def end(self) -> str:
         """Kill it and all that it started; of what it died, if it had died already."""

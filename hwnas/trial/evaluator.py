@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import json
 import numbers
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -98,6 +99,20 @@ class EvaluatorReference:
         finally:
             _MAKING.reset(token)
         return made
+
+    def options_json(self) -> str:
+        """The options as JSON text.
+
+        Raises:
+            ConfigError: they hold something else.
+        """
+        try:
+            return json.dumps(dict(self.options))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"The options with which another process makes {self.factory} must be JSON (texts, numbers, lists, "
+                f"mappings); {error}. Give paths and names instead of objects, or use the executor 'inline'."
+            ) from error
 
 
 def refuse_while_made() -> None:

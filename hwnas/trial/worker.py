@@ -1,7 +1,7 @@
 """A process that evaluates trials for a pool in another one, over a pipe with JSON.
 
     pool ──► worker   make {factory, options}, task {...}, answer {stop}
-    pool ◄── worker   ready, cannot {error}; began, report {step, value}, waits {waits}, ended {ended, leaves}
+    pool ◄── worker   ready, cannot {error}; report {step, value}, waits {waits}, ended {ended, leaves}
 
 It ends when the pipe does: with the pool, however that died.
 """
@@ -48,7 +48,7 @@ def evaluate_for_pool(descriptor: int) -> None:
     leaves = False
     while not leaves:
         task = TrialTask(**pool.receive()["task"])
-        pool.send("began")
+        pool.send("waits", waits=False)  # it has begun
         ended = attempt(evaluator, task, pool.report, exclusive=pool.exclusive, catch=(BaseException,))
         leaves = _device_is_broken()
         pool.send("ended", ended=ended_content(ended), leaves=leaves)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwnas.experiment import Experiment, ProcessPool
+from hwnas.experiment import Experiment, ProcessPool, RayExecutor
 from hwnas.trial import FunctionEvaluator
 from tests.experiment.many_trials import SPACE, evolution
 from tests.experiment.trials_in_workers import HERE, task_of
@@ -19,8 +19,11 @@ def two_workers_wait(folder: Path) -> None:
     pool.wait(None)
 
 
-def run_in_pool(directory: Path, max_trials: int) -> None:
+def run_in_workers(directory: Path, max_trials: int, ray_address: str | None) -> None:
+    """In two processes, or two at a time on a cluster of Ray."""
+    executor = ProcessPool(2) if ray_address is None else RayExecutor(2, address=ray_address)
+    evaluator = FunctionEvaluator(f"{HERE}:score")
     experiment = Experiment(
-        SPACE, f"{HERE}:score", evolution, directory=directory, executor=ProcessPool(2), seed=3, max_attempts=100
+        SPACE, evaluator, evolution, directory=directory, executor=executor, seed=3, max_attempts=100
     )
     experiment.run(max_trials)

@@ -1,0 +1,66 @@
+"""A trial as a task of a cluster: a function that a node finds by name, and what it says to its program's mailbox."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hwnas.trial.attempt import attempt, described
+from hwnas.trial.evaluator import EvaluatorReference, TrialEvaluator
+from hwnas.trial.exclusive import exclusive_here
+from hwnas.trial.task import TrialTask
+from hwnas.trial.worker import ended_content
+
+__all__ = ["evaluate_on_cluster"]
+
+
+def evaluate_on_cluster(factory: str, options: str, content: Mapping[str, Any] | None, mailbox: Any) -> dict[str, Any]:
+    """Evaluate one task, with the evaluator that this process has made for the one before, if it is the same.
+
+    Args:
+        factory: of the evaluator.
+        options: of the evaluator, as JSON text.
+        content: the task, as its fields; None: only make the evaluator.
+        mailbox: a handle of the `Mailbox`: `mailbox.method.remote(...)` gives an object with `future()`.
+
+    Returns:
+        "cannot": why the evaluator cannot be made; else "ended": what came of the attempt, as `ended_content`.
+    """
+    try:
+        evaluator = _made(factory, options)
+    except BaseException as error:  # whatever it is, the program is told
+        return {"cannot": described(error)}
+    if content is None:
+        return {}
+    task = TrialTask(**content)
+    attempted = (task.number, task.attempt)
+
+    def say(kind: str, **more: object) -> dict[str, Any]:
+        return {"kind": kind, "attempted": attempted, **more}
+
+    def report(step: int, value: float) -> bool:
+        stop: bool = mailbox.ask.remote(attempted, say("report", step=step, value=value)).future().result()
+        return stop
+
+    @contextlib.contextmanager
+    def exclusive(name: str) -> Iterator[None]:
+        """Among the trials of this experiment wherever they run, and among all on this machine."""
+        mailbox.tell.remote(say("waits", waits=True))
+        try:
+            mailbox.enter.remote(name, attempted).future().result()
+            with exclusive_here(name):
+                mailbox.tell.remote(say("waits", waits=False))
+                yield
+        finally:
+            mailbox.leave.remote(attempted)
+
+    mailbox.tell.remote(say("waits", waits=False))  # it has begun
+    return {"ended": ended_content(attempt(evaluator, task, report, exclusive=exclusive, catch=(BaseException,)))}
+
+
+@functools.lru_cache(maxsize=1)
+def _made(factory: str, options: str) -> TrialEvaluator:
+    return EvaluatorReference(factory=factory, options=json.loads(options)).make()
