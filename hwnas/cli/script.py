@@ -26,7 +26,8 @@ __all__ = ["parser", "run"]
 
 _KINDS = {1: "defect", 2: "error", 3: "infeasible", 4: "device"}
 _INTERRUPTED = 130
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -42,6 +43,11 @@ class _Parser(argparse.ArgumentParser):
             swapped = (name[2:].replace("_", "-"), name[2:].replace("-", "_")) if name.startswith("--") else ()
             spellings |= dict.fromkeys([name, *(f"--{words}" for words in swapped)])
         return super().add_argument(*spellings, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """One line, as all errors are; argparse prints every option before it."""
+        print_error(_KINDS[BadInputError.exit_code], f"{message}. `--help` shows all options.")
+        sys.exit(BadInputError.exit_code)
 
 
 def parser(description: str | None, *, example: str) -> argparse.ArgumentParser:
@@ -97,6 +103,9 @@ def _reported(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         print_error("error", f"{error}. Make room there or let it be written, and run the same command again.")
+        return BadInputError.exit_code
+    if isinstance(error, OSError) and error.errno in _NO_PLACE:
+        print_error("error", f"{error}. Give another path.")
         return BadInputError.exit_code
     print_error(
         _KINDS[HwnasError.exit_code],

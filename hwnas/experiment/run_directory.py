@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.errors import RunDirectoryError, StoreError
+from hwnas.experiment.phases import PHASE, SECONDS
 from hwnas.store import TrialStore
 
 __all__ = ["NETWORKS", "STORE_NAME", "open_run"]
+
+_CONFIGURATION = "configuration"
 
 STORE_NAME = "run.sqlite"
 
@@ -19,7 +22,10 @@ NETWORKS = "networks"
 
 
 def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
-    """Open a run's folder for writing: a new one, or the same run going on.
+    """Open a run's folder for writing: a new one, the same run going on, or one that ended before anything was done.
+
+    The last is taken for the new configuration: an option that was refused, or a budget that nothing keeps, is put
+    right and the command given again.
 
     Args:
         directory: made when it does not exist.
@@ -47,9 +53,9 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
             raise RunDirectoryError(f"The run in {directory} is in use: {error}") from error
         raise
     wanted = json.loads(json.dumps(configuration))
-    found = store.fact("configuration")
-    if found is None:
-        store.set_fact("configuration", wanted)
+    found = store.fact(_CONFIGURATION)
+    if found is None or (found != wanted and _nothing_done(directory, store)):
+        store.set_fact(_CONFIGURATION, wanted)
     elif found != wanted:
         store.close()
         differing = _differences(found, wanted)
@@ -58,6 +64,14 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
             "Give another --out, or the configuration of the run to go on with it."
         )
     return store
+
+
+def _nothing_done(directory: Path, store: TrialStore) -> bool:
+    """Whether the run has no trials, no results and no checkpoints; a table of measurements knows what it is of."""
+    facts = {name for (name,) in store.execute("SELECT name FROM facts")}
+    if store.studies() or not facts <= {_CONFIGURATION, PHASE, SECONDS}:
+        return False
+    return not any(path.is_dir() for path in directory.iterdir())
 
 
 def _differences(found: object, wanted: object, key: str = "") -> list[str]:

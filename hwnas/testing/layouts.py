@@ -7,6 +7,8 @@ points of a drawn face. The same seed gives the same files.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,34 @@ from hwnas.errors import ConfigError
 from hwnas.testing import python2_pickle
 from hwnas.testing.drawn_face import DrawnFace
 
-__all__ = ["write_cifar10", "write_image_folder", "write_landmark_list"]
+__all__ = ["write_cifar10", "write_image_folder", "write_landmark_list", "written_once"]
 
 _NUM_BATCHES = 5
+
+
+def written_once(folder: str | Path, write: Callable[[Path], object]) -> Path:
+    """A folder as `write` fills it, all of it or nothing: processes may ask for it together, or be killed meanwhile.
+
+    Args:
+        folder: what is there already stays as it is.
+        write: `write_cifar10` or another function of this file; called with a folder beside it, which is then moved.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        written = Path(beside) / folder.name
+        write(written)
+        try:
+            written.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was quicker
+                raise
+    return folder
 
 
 def write_cifar10(

@@ -32,6 +32,11 @@ def raising(error: BaseException) -> Callable[[Sequence[str]], None]:
         (DataError("no [such] folder"), 2, "error: no [such] folder\n"),
         (InfeasibleError("too tight"), 3, "infeasible: too tight\n"),
         (PermissionError(13, "Permission denied", "/x"), 2, "error: [Errno 13] Permission denied: '/x'. Make room"),
+        (
+            NotADirectoryError(20, "Not a directory", "/x/y"),
+            2,
+            "error: [Errno 20] Not a directory: '/x/y'. Give another",
+        ),
         (ValueError("odd"), 1, "defect: ValueError: odd. This is a defect of hwnas"),
         (KeyboardInterrupt(), 128 + signal.SIGINT, "Interrupted. What was finished is kept"),
     ],
@@ -52,6 +57,23 @@ def test_options_may_be_written_with_hyphens_or_underscores(given: str, spelling
     program.add_argument(given, "-b", type=int, default=1, help="images")
     assert program.parse_args([spelling, "3"]).batch_size == program.parse_args(["-b", "3"]).batch_size == 3
     assert f"{spelling} " in program.format_help()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--bogus",), "unrecognized arguments: --bogus"),
+        (("--epochs", "5ms"), "argument --epochs: invalid int value: '5ms'"),
+        (("--epochs",), "argument --epochs: expected one argument"),
+    ],
+)
+def test_a_wrong_argument_is_a_line_and_not_all_the_options(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = parser("Says nothing.", example="none")
+    program.add_argument("--epochs", type=int, default=1, help="passes")
+    assert code_of(program.parse_args, *arguments) == 2
+    assert capsys.readouterr().err == f"error: {words}. `--help` shows all options.\n"
 
 
 def test_debug_shows_the_traceback_and_is_not_the_programs() -> None:

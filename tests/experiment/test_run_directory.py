@@ -3,7 +3,9 @@ import sqlite3
 import pytest
 
 from hwnas.errors import RunDirectoryError, StoreError
+from hwnas.experiment.phases import Phases, ignore
 from hwnas.experiment.run_directory import STORE_NAME, open_run
+from hwnas.store import Trial
 
 
 def test_the_same_configuration_goes_on(tmp_path):
@@ -14,9 +16,32 @@ def test_the_same_configuration_goes_on(tmp_path):
 
 
 def test_another_configuration_is_refused_by_key(tmp_path):
-    open_run(tmp_path / "run", {"seed": 1, "train": {"epochs": 2}}).close()
+    with open_run(tmp_path / "run", {"seed": 1, "train": {"epochs": 2}}) as store:
+        store.set_fact("x", 1)
     with pytest.raises(RunDirectoryError, match=r"train.epochs is 2 there and 3 here. Give another --out"):
         open_run(tmp_path / "run", {"seed": 1, "train": {"epochs": 3}})
+
+
+def test_a_run_that_has_done_nothing_becomes_another(tmp_path):
+    with open_run(tmp_path / "run", {"budget": "macs<=1"}) as store, Phases(store, ignore)("search"):
+        pass
+    with open_run(tmp_path / "run", {"budget": "macs<=1M"}) as store:
+        assert store.fact("configuration") == {"budget": "macs<=1M"}
+
+
+@pytest.mark.parametrize("done", ["a trial", "a fact", "a checkpoint"])
+def test_a_run_that_has_done_anything_stays_what_it_is(tmp_path, done):
+    with open_run(tmp_path / "run", {"seed": 1}) as store:
+        if done == "a trial":
+            store.ask(Trial(study="", number=0, architecture={}))
+        elif done == "a fact":
+            store.set_fact("candidate", 1)
+        else:
+            (tmp_path / "run" / "search").mkdir()
+    with pytest.raises(RunDirectoryError, match="seed is 1 there and 2 here"):
+        open_run(tmp_path / "run", {"seed": 2})
+    with open_run(tmp_path / "run", {"seed": 1}) as store:
+        assert store.fact("configuration") == {"seed": 1}
 
 
 def test_a_run_in_use_is_refused(tmp_path):

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from hwnas.data import Part, cifar10, image_folder, landmark_list
 from hwnas.errors import ConfigError
-from hwnas.testing.layouts import write_cifar10, write_image_folder, write_landmark_list
+from hwnas.testing.layouts import write_cifar10, write_image_folder, write_landmark_list, written_once
 
 Writer = Callable[..., pathlib.Path]
 
@@ -125,3 +125,35 @@ def test_large_poses_are_said_to_be(tmp_path: pathlib.Path) -> None:
 def test_what_cannot_be_written(tmp_path: pathlib.Path, write: Writer, options: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         write(tmp_path, **options)
+
+
+def test_what_is_there_is_not_written_again(tmp_path: pathlib.Path) -> None:
+    folder = written_once(tmp_path / "new" / "data", lambda path: write_landmark_list(path, num_train=2, num_test=1))
+    assert folder == tmp_path / "new" / "data"
+    assert len(landmark_list(folder, seed=0, search_size=1).test) == 1
+    (folder / "mine.txt").write_text("kept")
+    assert written_once(folder, lambda path: pytest.fail("written again")) == folder
+    assert (folder / "mine.txt").read_text() == "kept"
+    assert [path.name for path in folder.parent.iterdir()] == ["data"]
+
+
+def test_what_is_not_wholly_written_is_not_there(tmp_path: pathlib.Path) -> None:
+    def break_off(path: pathlib.Path) -> None:
+        write_image_folder(path, train_per_class=1, val_per_class=1)
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        written_once(tmp_path / "data", break_off)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_process_may_be_quicker(tmp_path: pathlib.Path) -> None:
+    def write_late(path: pathlib.Path) -> None:
+        write_image_folder(path, train_per_class=1, val_per_class=1)
+        write_image_folder(tmp_path / "data", train_per_class=2, val_per_class=1)  # as the other does
+
+    written_once(tmp_path / "data", write_late)
+    assert len(list((tmp_path / "data" / "train" / "n00000001").iterdir())) == 2
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        written_once(tmp_path / "file", lambda path: write_image_folder(path, train_per_class=1, val_per_class=1))
