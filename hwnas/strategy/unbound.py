@@ -17,6 +17,7 @@ from typing import Any
 
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
+from hwnas.space import Architecture
 from hwnas.strategy import (
     certified,
     darts,
@@ -28,6 +29,9 @@ from hwnas.strategy import (
     local_search,
     middleware as _middleware,
     nsga2,
+    optuna_strategy,
+    policy_rl,
+    predictor_guided,
     proxylessnas,
     random_search,
     spos,
@@ -46,6 +50,7 @@ __all__ = [
     "ENAS",
     "NSGA2",
     "SPOS",
+    "TPE",
     "Certified",
     "Chain",
     "Deduplication",
@@ -59,6 +64,9 @@ __all__ = [
     "LocalSearch",
     "MedianStopping",
     "MultipleEvaluation",
+    "OptunaStrategy",
+    "PolicyBasedRL",
+    "PredictorGuided",
     "ProxylessNAS",
     "Random",
     "RangeProfilerFilter",
@@ -141,12 +149,15 @@ def Chain(strategy: Unbound, *middleware: _middleware.Middleware) -> Unbound:
 
 
 def RegularizedEvolution(
-    *, model_filter: Callable[..., bool] | None = None, cycles: int | None = None, **options: Any
+    *,
+    model_filter: Callable[[Architecture], bool] | _middleware.Middleware | None = None,
+    cycles: int | None = None,
+    **options: Any,
 ) -> Unbound:
     """Regularised evolution without its space.
 
     Args:
-        model_filter: a function of a sample: a `Filter` around the strategy, as in NNI 2.
+        model_filter: a `LatencyFilter` around the strategy, or a function for a `Filter`, as in NNI 2.
         cycles: how many evaluations it asks for altogether, as in NNI 2.
         options: of `hwnas.strategy.RegularizedEvolution`.
 
@@ -158,7 +169,7 @@ def RegularizedEvolution(
     if cycles is not None:
         around.append(TrialLimit(cycles))
     if model_filter is not None:
-        around.append(Filter(model_filter))
+        around.append(model_filter if hasattr(model_filter, "wrap") else Filter(model_filter))
     return Chain(made, *around) if around else made
 
 
@@ -175,7 +186,10 @@ def _described(strategy: type[Any], options: Mapping[str, Any]) -> Unbound:
     known = [name for name in inspect.signature(strategy).parameters if name not in _GIVEN]
     for name in options:
         if name not in known:
-            raise ConfigError(f"{strategy.__name__} has no option {name!r}; known are {', '.join(sorted(known))}.")
+            raise ConfigError(
+                f"{strategy.__name__} has no option {name!r}; known are {', '.join(sorted(known)) or 'none'}. Space, "
+                "budgets and seed come later."
+            )
     return Unbound(strategy, dict(options))
 
 
@@ -190,7 +204,8 @@ def _text(value: object) -> str:
         return f"{{{', '.join(f'{_text(key)}: {_text(entry)}' for key, entry in value.items())}}}"
     if name := getattr(value, "__qualname__", None):
         return str(name)
-    return type(value).__name__ if type(value).__repr__ is object.__repr__ else repr(value)
+    text = repr(value)
+    return type(value).__name__ if " at 0x" in text else text
 
 
 Certified = _unbound(certified.Certified)
@@ -201,6 +216,10 @@ GridSearch = _unbound(grid_search.GridSearch)
 HardCoReNAS = _unbound(hardcorenas.HardCoReNAS)
 LocalSearch = _unbound(local_search.LocalSearch)
 NSGA2 = _unbound(nsga2.NSGA2)
+OptunaStrategy = _unbound(optuna_strategy.OptunaStrategy)
+PolicyBasedRL = _unbound(policy_rl.PolicyBasedRL)
+PredictorGuided = _unbound(predictor_guided.PredictorGuided)
 ProxylessNAS = _unbound(proxylessnas.ProxylessNAS)
 Random = _unbound(random_search.Random)
 SPOS = _unbound(spos.SPOS)
+TPE = _unbound(optuna_strategy.TPE)
