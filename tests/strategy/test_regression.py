@@ -107,3 +107,15 @@ def test_bad_scores():
         fit_utility(SPACE, drawn(1, 0), np.zeros(1))
     with pytest.raises(ConfigError, match="not finite"):
         fit_utility(SPACE, drawn(3, 0), np.array([0.0, np.nan, 1.0]))
+
+
+def test_draws_are_distributed_as_the_standard_errors_say():
+    truth = random_table(SPACE, 1, positive=False)
+    codes, fresh = drawn(60, 0), drawn(5, 1)
+    estimate = fit_utility(SPACE, codes, truth.values(codes) + np.random.default_rng(1).normal(0.0, 0.5, 60))
+    rng = np.random.default_rng(2)
+    draws = np.array([estimate.draw(rng).values(fresh) for _ in range(4000)])
+    errors = estimate.standard_errors(fresh)
+    assert draws.std(axis=0) == pytest.approx(errors, rel=0.05)  # 4000 draws: 1.1 % of standard error
+    assert np.abs(draws.mean(axis=0) - estimate.table.values(fresh)).max() < 5 * errors.max() / 4000**0.5
+    assert estimate.draw(rng, spread=0.0).values(fresh) == pytest.approx(estimate.table.values(fresh))
