@@ -26,7 +26,7 @@ process_pool   ... in processes of their own; worker_process: one of them; trial
 ray_executor   ... on a cluster
 metric         what is wanted of a trial's numbers
 standings      the best and the front so far; image_scores: scores of every image as bytes
-recorded       an experiment as its folder has it; status: how far it is; exporting: its best as files
+recorded       a run as its folder has it; status: how far it is; exporting: its best as files
 measuring      profilers, of which the latency is measured when it is needed
 """
 
@@ -42,7 +42,7 @@ from hwnas.experiment.one_shot import run_one_shot
 from hwnas.experiment.phases import Advance
 from hwnas.experiment.process_pool import ProcessPool
 from hwnas.experiment.ray_executor import RayExecutor
-from hwnas.experiment.recorded import RecordedExperiment, read_experiment
+from hwnas.experiment.recorded import RecordedExperiment, RecordedRun, read_experiment, read_run
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult
 from hwnas.experiment.retraining import RetrainingResult, retrain
 from hwnas.experiment.search import search, search_each
@@ -67,6 +67,7 @@ __all__ = [
     "ProcessPool",
     "RayExecutor",
     "RecordedExperiment",
+    "RecordedRun",
     "RetrainingResult",
     "RivalResult",
     "SearchConfig",
@@ -77,6 +78,7 @@ __all__ = [
     "final_recipe",
     "read_config",
     "read_experiment",
+    "read_run",
     "retrain",
     "retrain_configured",
     "run_one_shot",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwnas.experiment.standings import Found
@@ -34,23 +33,7 @@ def export_top(top: Sequence[Found], space: ModelSpace | None, directory: Path) 
         name = None if space is None else f"{place:03d}-trial-{one.number}.onnx"
         if space is not None and name is not None:
             export_onnx(space.freeze(one.architecture), space.example_inputs, directory / name)
-        entries.append(
-            {
-                "place": place,
-                "trial": one.number,
-                "architecture": one.architecture.to_json(),
-                "metrics": _finite(one.metrics),
-                "costs": _finite(one.costs),
-                "violation": one.violation,
-                "seconds": one.seconds,
-                "onnx": name,
-            }
-        )
+        entries.append({"place": place, **one.to_json(), "onnx": name})
     path = directory / "top.json"
     write_whole(path, (json.dumps(entries, indent=2) + "\n").encode())
     return path
-
-
-def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
-    """As JSON has numbers: without NaN and infinities."""
-    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}

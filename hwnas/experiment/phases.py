@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator
 from hwnas.store import TrialStore
 from hwnas.train import Progress
 
-__all__ = ["Advance", "Phases", "ignore", "training_steps"]
+__all__ = ["PHASE", "SECONDS", "Advance", "Phases", "ignore", "training_steps"]
+
+PHASE = "phase"
+"""The fact of what a run is at; empty: nothing. It stays where a process is killed."""
+
+SECONDS = "seconds"
+"""The fact of how long phases took: from "phase|study" to seconds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,13 +53,14 @@ class Phases:
     """Times phases into a store and passes their progress on.
 
     Args:
-        store: keeps the seconds under the fact "seconds".
+        store: keeps what the run is at, and the seconds.
         listen: told of every advance.
     """
 
     def __init__(self, store: TrialStore, listen: Callable[[Advance], None]) -> None:
         self._store = store
         self._listen = listen
+        self._phase = ""
 
     @contextlib.contextmanager
     def __call__(self, phase: str, *, study: str = "") -> Iterator[Callable[..., None]]:
@@ -68,20 +75,27 @@ class Phases:
             self._listen(Advance(phase=phase, done=done, total=total, detail=detail))
 
         start = time.monotonic()
+        around = self._phase
+        self._at(phase)
         advance(0)
         try:
             yield advance
         finally:
             # Also of an interrupted phase, as long as the process lives; a killed one loses this stretch.
             self._add(phase, study, time.monotonic() - start)
+            self._at(around)
 
     def seconds(self, study: str) -> dict[str, float]:
         """Seconds of each phase, of those shared by all studies and of this one."""
-        kept = self._store.fact("seconds") or {}
+        kept = self._store.fact(SECONDS) or {}
         return {key.split("|")[0]: value for key, value in kept.items() if key.split("|")[1] in ("", study)}
 
     def _add(self, phase: str, study: str, seconds: float) -> None:
-        kept = self._store.fact("seconds") or {}
+        kept = self._store.fact(SECONDS) or {}
         key = f"{phase}|{study}"
         kept[key] = round(kept.get(key, 0.0) + seconds, 3)
-        self._store.set_fact("seconds", kept)
+        self._store.set_fact(SECONDS, kept)
+
+    def _at(self, phase: str) -> None:
+        self._phase = phase
+        self._store.set_fact(PHASE, phase)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hwnas.errors import RunDirectoryError
 from hwnas.experiment.metric import SCORE, Metric, outcome_of_trial
-from hwnas.experiment.run_directory import STORE_NAME
-from hwnas.experiment.standings import Found, Standings, TrialFront, found
+from hwnas.experiment.phases import PHASE, SECONDS
+from hwnas.experiment.run_directory import NETWORKS, STORE_NAME
+from hwnas.experiment.standings import Found, Standings, TrialFront, found, thoroughness
 from hwnas.experiment.status import Session, Status, status_of
 from hwnas.space import Architecture
-from hwnas.store import Trial, TrialStore
+from hwnas.store import Trial, TrialStore, writer_of
 
-__all__ = ["RecordedExperiment", "read_experiment"]
+__all__ = ["RecordedExperiment", "RecordedRun", "read_experiment", "read_run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,6 +27,7 @@ class RecordedExperiment:
 
     Attributes:
         study: which search of the run it is.
+        others: the run's other ones, in the order in which they began.
         metrics: what was wanted; the first is the score.
         trials: in the order in which they were asked for.
         standings: of those that have ended.
@@ -30,26 +35,85 @@ class RecordedExperiment:
     """
 
     study: str
+    others: tuple[str, ...]
     metrics: tuple[Metric, ...]
     trials: tuple[Trial, ...]
     standings: Standings
     status: Status
 
+    @property
+    def failures(self) -> list[Trial]:
+        """The trials that have failed, the latest first."""
+        return [trial for trial in reversed(self.trials) if trial.status == "failed"]
+
     def top(self, k: int) -> list[Found]:
-        """The `k` best architectures, the best first; of one that was evaluated several times its best trial."""
+        """The `k` best architectures, the best first; of one that was evaluated several times its best trial.
+
+        Those that were scored more thoroughly come before all others, for their scores are not compared.
+        """
         best: dict[Architecture, tuple[tuple[float, ...], Found]] = {}
         for trial in self.trials:
             if trial.status == "complete":
                 outcome = outcome_of_trial(trial, self.metrics)
+                rank = (thoroughness(trial), *outcome.rank)
                 one = found(trial, outcome.violation)
-                if one.architecture not in best or outcome.rank > best[one.architecture][0]:
-                    best[one.architecture] = (outcome.rank, one)
+                if one.architecture not in best or rank > best[one.architecture][0]:
+                    best[one.architecture] = (rank, one)
         ranked = sorted(best.values(), key=lambda entry: entry[0], reverse=True)  # stable: of equals the earlier
         return [one for _, one in ranked[:k]]
 
     def front(self) -> TrialFront:
         """The trials that no other one beats in every metric."""
         return self.standings.front()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class RecordedRun:
+    """What the folder of a run held when it was read: of an experiment, or of a search with everything around it.
+
+    Attributes:
+        directory: the folder.
+        writer: the process id of whoever is working on it ("unknown" where it is not told); None: nobody is.
+        phase: what a search is at, or was when its process ended; empty: nothing.
+        phase_seconds: how long a search's finished phases took, by name.
+        networks: the folders of a finished search's results, relative to the run's.
+        studies: its searches of many trials, in the order in which they began.
+    """
+
+    directory: Path
+    writer: str | None
+    phase: str
+    phase_seconds: Mapping[str, float]
+    networks: tuple[str, ...]
+    studies: tuple[RecordedExperiment, ...]
+
+
+def read_run(directory: str | Path) -> RecordedRun:
+    """Read everything that a run's folder says of its progress.
+
+    Raises:
+        RunDirectoryError: the folder holds no run, or an empty one.
+        StoreError: the run's database is damaged, or of another version.
+    """
+    writer = writer_of(Path(directory) / STORE_NAME)
+    with _opened(directory) as store:
+        configuration = store.fact("configuration")
+        if configuration is None:
+            raise RunDirectoryError(
+                f"The run in {directory} is empty: nothing was begun in it. Give the command that made it once more."
+            )
+        phase_seconds: dict[str, float] = {}
+        for key, seconds in (store.fact(SECONDS) or {}).items():
+            phase = key.split("|")[0]
+            phase_seconds[phase] = phase_seconds.get(phase, 0.0) + seconds
+        return RecordedRun(
+            directory=Path(directory),
+            writer=writer,
+            phase=store.fact(PHASE) or "",
+            phase_seconds=phase_seconds,
+            networks=tuple(store.fact(NETWORKS) or ()),
+            studies=tuple(_recorded(store, study, in_work=writer is not None) for study in store.studies()),
+        )
 
 
 def read_experiment(directory: str | Path, study: str | None = None) -> RecordedExperiment:
@@ -63,33 +127,55 @@ def read_experiment(directory: str | Path, study: str | None = None) -> Recorded
         RunDirectoryError: the folder holds no run, or no such search.
         StoreError: the run's database is damaged, or of another version.
     """
+    in_work = writer_of(Path(directory) / STORE_NAME) is not None
+    with _opened(directory) as store:
+        known = store.studies()
+        if study is None and known:
+            study = known[0]
+        if study is None or study not in known:
+            which = "no search of many trials" if study is None else f"no search {study!r}"
+            has = f"its searches are {', '.join(map(repr, known))}" if known else "none was begun"
+            raise RunDirectoryError(f"The run in {directory} has {which}: {has}.")
+        return _recorded(store, study, in_work=in_work)
+
+
+@contextlib.contextmanager
+def _opened(directory: str | Path) -> Iterator[TrialStore]:
+    """A run's store for reading, in one state of it."""
     path = Path(directory) / STORE_NAME
     if not path.exists():
         raise RunDirectoryError(f"{directory} holds no run ({STORE_NAME} is missing). Give the folder of one.")
     with TrialStore(path, write=False) as store, store.snapshot():
-        known = store.studies()
-        if study is None and known:
-            study = known[0]
-        if study not in known:
-            has = f"its searches are {', '.join(map(repr, known))}" if known else "none was begun"
-            raise RunDirectoryError(f"The run in {directory} has no search {study!r}: {has}.")
-        configuration: dict[str, Any] = store.fact("configuration") or {}
-        metrics = tuple(Metric(**fields) for fields in configuration.get("metrics", ())) or SCORE
-        trials = store.trials(study)
-        events = [event for event in store.events(study) if event.kind in ("began", "ended")]
-        seconds = store.seconds(study)
+        yield store
+
+
+def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperiment:
+    configuration: dict[str, Any] = store.fact("configuration") or {}
+    metrics = tuple(Metric(**fields) for fields in configuration.get("metrics", ())) or SCORE
+    trials = store.trials(study)
     standings = Standings(metrics)
     for trial in trials:
         if trial.status != "running":
             standings.add(trial, outcome_of_trial(trial, metrics))
-    last = max((place for place, event in enumerate(events) if event.kind == "began"), default=None)
-    session = (
-        Session()
-        if last is None
-        else Session(
-            **events[last].content, num_ended=len(events) - last - 1, seconds=events[-1].time - events[last].time
-        )
-    )
     num_running = sum(trial.status == "running" for trial in trials)
+    seconds = store.seconds(study)
+    session = Session()
+    events = [event for event in store.events(study) if event.kind in ("began", "ended")]
+    last = max((place for place, event in enumerate(events) if event.kind == "began"), default=None)
+    if last is not None:
+        since_last = time.time() - events[-1].time if in_work and num_running else 0.0
+        seconds += since_last
+        session = Session(
+            **events[last].content,
+            num_ended=len(events) - last - 1,
+            seconds=events[-1].time - events[last].time + since_last,
+        )
     status = status_of(standings, session, num_running=num_running, seconds_elapsed=seconds)
-    return RecordedExperiment(study=study, metrics=metrics, trials=tuple(trials), standings=standings, status=status)
+    return RecordedExperiment(
+        study=study,
+        others=tuple(name for name in store.studies() if name != study),
+        metrics=metrics,
+        trials=tuple(trials),
+        standings=standings,
+        status=status,
+    )

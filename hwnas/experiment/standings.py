@@ -6,13 +6,19 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 from hwnas.experiment.metric import Metric
 from hwnas.space import Architecture
 from hwnas.store import Trial, TrialStatus
-from hwnas.strategy import Outcome
+from hwnas.strategy import Fidelity, Outcome
 
-__all__ = ["Found", "Standings", "TrialFront", "hypervolume"]
+__all__ = ["Found", "Standings", "TrialFront", "found", "hypervolume", "thoroughness"]
+
+
+def thoroughness(trial: Trial) -> int:
+    """How thoroughly a trial was scored; scores of different fidelities are not compared, the more thorough counts."""
+    return get_args(Fidelity).index(trial.fidelity)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +31,7 @@ class Found:
         metrics: what the evaluation gave, by name.
         costs: what profilers say, by name.
         violation: by how much it exceeds metrics' limits; 0 where it keeps them.
+        fidelity: how it was scored.
         seconds: how long its evaluation took.
     """
 
@@ -33,7 +40,21 @@ class Found:
     metrics: Mapping[str, float]
     costs: Mapping[str, float]
     violation: float
+    fidelity: str
     seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, without NaN and infinities, which JSON does not have."""
+        return {
+            "trial": self.number,
+            "uid": self.architecture.uid,
+            "architecture": self.architecture.to_json(),
+            "metrics": _finite(self.metrics),
+            "costs": _finite(self.costs),
+            "violation": self.violation,
+            "fidelity": self.fidelity,
+            "seconds": self.seconds,
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +77,7 @@ class TrialFront:
 
 
 class Standings:
-    """Counts, the best and the front of the trials told of.
+    """Counts, the best and the front of the trials told of; the latter two of those scored most thoroughly.
 
     Args:
         metrics: what is wanted; the first is the score.
@@ -65,6 +86,10 @@ class Standings:
     def __init__(self, metrics: Sequence[Metric]) -> None:
         self._metrics = tuple(metrics)
         self.counts: Counter[TrialStatus] = Counter()
+        self._thoroughness = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self.best: Found | None = None
         """The best so far, one within the metrics' limits where there is any."""
         self._best_rank = (-math.inf, -math.inf, -math.inf)
@@ -75,8 +100,11 @@ class Standings:
     def add(self, trial: Trial, outcome: Outcome) -> None:
         """A trial has ended."""
         self.counts[trial.status] += 1
-        if trial.status != "complete":
+        if trial.status != "complete" or thoroughness(trial) < self._thoroughness:
             return
+        if thoroughness(trial) > self._thoroughness:
+            self._thoroughness = thoroughness(trial)
+            self._forget()
         if outcome.rank > self._best_rank:
             self._best_rank, self.best = outcome.rank, found(trial, outcome.violation)
         point = outcome.objectives or (outcome.score,)
@@ -134,8 +162,13 @@ def found(trial: Trial, violation: float) -> Found:
         metrics=trial.metrics,
         costs=trial.costs,
         violation=violation,
+        fidelity=trial.fidelity,
         seconds=trial.seconds,
     )
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 
 def _covers(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from hwnas.errors import StoreError
 
-__all__ = ["WriterLock"]
+__all__ = ["WriterLock", "writer_of"]
+
+_LOOK_SECONDS = 0.2  # how long a writer waits for those who only look whether there is one
 
 
 class WriterLock:
@@ -24,14 +27,16 @@ class WriterLock:
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".lock")
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(self._descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        until = time.monotonic() + _LOOK_SECONDS
+        while not _locked(self._descriptor, fcntl.LOCK_EX):
+            if time.monotonic() < until:
+                time.sleep(_LOOK_SECONDS / 20)
+                continue
+            pid = _pid(self._descriptor)
             os.close(self._descriptor)
             raise StoreError(
                 f"{path} is being written by another process (pid {pid}). Wait until it ends, or give another path."
-            ) from None
+            )
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
@@ -40,3 +45,30 @@ class WriterLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def writer_of(path: Path) -> str | None:
+    """The process id of whoever writes `path` at this moment ("unknown" where it is not told); None: nobody does.
+
+    A writer that begins just now is not refused because of this look.
+    """
+    try:
+        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # nobody ever wrote it here, or what they left may not be read
+        return None
+    try:
+        return None if _locked(descriptor, fcntl.LOCK_SH) else _pid(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _pid(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"

@@ -341,7 +341,7 @@ def test_the_store_before_experiments_is_read_as_one(tmp_path):
     """A run of the main job: its study is there too, under the score."""
     with TrialStore(tmp_path / "run.sqlite") as store:
         store.set_fact("configuration", {"budgets": []})
-    with pytest.raises(RunDirectoryError, match=r"has no search None: none was begun"):
+    with pytest.raises(RunDirectoryError, match=r"has no search of many trials: none was begun"):
         read_experiment(tmp_path)
 
 
