@@ -1,10 +1,7 @@
-"""One small cluster of real processes for all tests here."""
-
 import contextlib
 import re
 import sys
 import time
-import warnings
 
 import pytest
 
@@ -12,26 +9,10 @@ from hwnas.errors import ConfigError, DeviceError, MissingExtraError
 from hwnas.experiment.ray_executor import RayExecutor
 from hwnas.testing.executor_contract import ExecutorContract
 from hwnas.trial import FunctionEvaluator
+from tests.experiment.conftest import connect
 from tests.experiment.trials_in_workers import HERE, Evaluator, task_of
 
 ray = pytest.importorskip("ray")
-
-
-def connect(cluster):
-    ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False, configure_logging=False)
-
-
-@pytest.fixture(scope="session")
-def cluster():
-    from ray.cluster_utils import Cluster
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-        connect(made)
-        yield made
-        ray.shutdown()
-        made.shutdown()
 
 
 @pytest.mark.usefixtures("cluster")
