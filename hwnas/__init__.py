@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         ENAS as ENAS,
         NSGA2 as NSGA2,
         SPOS as SPOS,
+        TPE as TPE,
         Certified as Certified,
         Chain as Chain,
         Deduplication as Deduplication,
@@ -89,6 +90,9 @@ if TYPE_CHECKING:
         LocalSearch as LocalSearch,
         MedianStopping as MedianStopping,
         MultipleEvaluation as MultipleEvaluation,
+        OptunaStrategy as OptunaStrategy,
+        PolicyBasedRL as PolicyBasedRL,
+        PredictorGuided as PredictorGuided,
         ProxylessNAS as ProxylessNAS,
         Random as Random,
         RangeProfilerFilter as RangeProfilerFilter,
@@ -133,9 +137,9 @@ _NAMES_OF = {
     "hwnas.store": "MeasurementStore TrialStore",
     "hwnas.strategy": (
         "Certified Chain DARTS Deduplication ENAS ExpectationProfilerPenalty FBNet FailureHandler Filter "
-        "GridSearch HardCoReNAS LatencyFilter LocalSearch MedianStopping MultipleEvaluation NSGA2 ProxylessNAS "
-        "Random RangeProfilerFilter RankByCost RegularizedEvolution SPOS SampleProfilerPenalty SuccessiveHalving "
-        "TrialLimit"
+        "GridSearch HardCoReNAS LatencyFilter LocalSearch MedianStopping MultipleEvaluation NSGA2 OptunaStrategy "
+        "PolicyBasedRL PredictorGuided ProxylessNAS Random RangeProfilerFilter RankByCost RegularizedEvolution SPOS "
+        "SampleProfilerPenalty SuccessiveHalving TPE TrialLimit"
     ),
     "hwnas.train": (
         "FinalRecipe FunctionEvaluator Recipe SupernetEvaluator TableEvaluator TrainEvaluator fine_tune load_weights "

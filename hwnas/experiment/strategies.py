@@ -16,6 +16,7 @@ from hwnas.strategy import (
     ENAS,
     NSGA2,
     SPOS,
+    TPE,
     Certified,
     ExpectationProfilerPenalty,
     FBNet,
@@ -23,6 +24,9 @@ from hwnas.strategy import (
     HardCoReNAS,
     LocalSearch,
     OneShot,
+    OptunaStrategy,
+    PolicyBasedRL,
+    PredictorGuided,
     ProxylessNAS,
     Random,
     RangeProfilerFilter,
@@ -58,15 +62,28 @@ STRATEGIES: Mapping[str, StrategyFactory] = MappingProxyType(
         "hardcorenas": HardCoReNAS,
         "local_search": LocalSearch,
         "nsga2": NSGA2,
+        "optuna": OptunaStrategy,
+        "policy_rl": PolicyBasedRL,
+        "predictor_guided": PredictorGuided,
         "proxylessnas": ProxylessNAS,
         "random": Random,
         "spos": SPOS,
+        "tpe": TPE,
     }
 )
 
 _GIVEN = ("space", "budgets", "seed", "priors")
 _DEFAULT_TRIALS = 200
-_ENDLESS = (LocalSearch, NSGA2, Random, RegularizedEvolution)
+_ENDLESS = (
+    LocalSearch,
+    NSGA2,
+    OptunaStrategy,
+    PolicyBasedRL,
+    PredictorGuided,
+    Random,
+    RegularizedEvolution,
+    TPE,
+)
 _PENALTIES = {"expectation": ExpectationProfilerPenalty, "sample": SampleProfilerPenalty}
 
 
@@ -93,8 +110,8 @@ def needs_latency(options: Mapping[str, Any]) -> bool:
 def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
     """The strategy's own options, and how many trials it has at most ("max_trials").
 
-    Strategies that never finish by themselves, or not in a large space ("random", "evolution", "nsga2" and
-    "local_search"), have 200 trials unless told otherwise. "grid" visits everything.
+    Strategies that never finish by themselves, or not in a large space (all but "certified", "spos" and "grid"), have
+    200 trials unless told otherwise. "grid" visits everything.
 
     Raises:
         ConfigError: an unknown strategy or option; the message lists the known ones.
