@@ -107,7 +107,7 @@ def search_with(strategy, model_space, directory, **options):
         tiny_data(),
         strategy=strategy,
         strategy_options=options,
-        search=dataclasses.replace(Recipe(), epochs=3, batch_size=60, warmup_epochs=0),
+        search=dataclasses.replace(Recipe(), epochs=2, batch_size=100, warmup_epochs=0),
         fine_tune=SHORT,
         rivals="none",
         directory=directory,
@@ -132,7 +132,7 @@ def test_a_penalty_of_proxylessnas(tmp_path):
     strategy = ProxylessNAS(penalty=penalty)
     # ---
     result = search_with(strategy, model_space, tmp_path, num_warmup_epochs=1)
-    assert 9e6 < profiler.profile(result.architecture) < 329e6
+    assert profiler.profile(result.architecture) < 300e6
 
 
 def test_a_penalty_of_enas():
