@@ -108,11 +108,24 @@ def search_with(strategy, model_space, directory, **options):
         strategy=strategy,
         strategy_options=options,
         search=dataclasses.replace(Recipe(), epochs=2, batch_size=100, warmup_epochs=0),
+        recipe=SHORT,
         fine_tune=SHORT,
         rivals="none",
         directory=directory,
     )
     return result
+
+
+def test_a_chain_in_a_search_with_a_supernet(tmp_path):
+    """Beside experiments: the same description, scored with shared weights, fine-tuned and verified."""
+    from hwnas.profiler import FlopsProfiler
+    from hwnas.strategy.unbound import Chain, Filter, Random, TrialLimit
+
+    model_space, dummy_input = tiny_space(), DUMMY_INPUT
+    profiler = FlopsProfiler(model_space, dummy_input)
+    strategy = Chain(Random(), TrialLimit(4), Filter(lambda sample: profiler.profile(sample) < 100e6))
+    result = search_with(strategy, model_space, tmp_path)
+    assert profiler.profile(result.architecture) < 100e6
 
 
 def test_a_penalty_of_proxylessnas(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from hwnas.errors import BudgetError, ConfigError
 from hwnas.experiment.budgets import Profilers
 from hwnas.experiment.strategies import is_one_shot, make_strategy, needs_latency, search_recipe, split_options
-from hwnas.strategy import DARTS, Certified, Random
+from hwnas.strategy import DARTS, Certified, Chain, Random, unbound
 from tests.experiment.examples import tiny_space
 
 SPACE = tiny_space()
@@ -56,3 +56,22 @@ def test_profilers_by_name():
     assert not needs_latency({"profiler": "macs", "unrolled": True})
     with pytest.raises(BudgetError, match="Nothing is called 'watts'; known are latency"):
         make_strategy("fbnet", SPACE, [], profilers=PROFILERS, seed=0, options={"profiler": "watts"})
+
+
+def test_strategies_whose_space_comes_later():
+    chain = unbound.Chain(unbound.Random(), unbound.Deduplication())
+    limited = unbound.RegularizedEvolution(cycles=7, sample_size=3)
+    darts = unbound.DARTS(unrolled=True)
+    assert [is_one_shot(one) for one in (chain, limited, darts)] == [False, False, True]
+    assert search_recipe(darts) is DARTS.recipe
+    assert search_recipe(chain) is None
+    assert split_options(chain, {}) == ({}, 200)
+    assert split_options(chain, {"max_trials": 9}) == ({}, 9)
+    assert split_options(limited, {}) == ({}, None)  # it ends by itself
+    with pytest.raises(ConfigError, match=r"strategy Chain\(Random\(\), .*\) has no option 'sample_size'"):
+        split_options(chain, {"sample_size": 3})
+    made = [
+        make_strategy(one, SPACE, [], profilers=PROFILERS, seed=0, options={})
+        for one in (chain, darts, unbound.Certified(num_samples=9))
+    ]
+    assert [type(one) for one in made] == [Chain, DARTS, Certified]
