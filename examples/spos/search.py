@@ -59,9 +59,10 @@ def options() -> argparse.ArgumentParser:
     p.add_argument("--budget", action="append", default=[], help='a further limit, as in "params<=3.5M"; repeatable')
     p.add_argument(
         "--strategy",
-        choices=("evolution", "spos"),
+        choices=("evolution", "spos", "random"),
         default="evolution",
-        help="regularised evolution, as in the old toolkit, or the paper's generations",
+        help="regularised evolution, as in the old toolkit, the paper's generations, or random search to hold them "
+        "against",
     )
     p.add_argument("--evolution-sample-size", type=int, default=10, help="of a tournament; spos: the parents")
     p.add_argument("--evolution-population-size", type=int, default=50, help="alive at a time; spos: of a generation")
@@ -75,6 +76,8 @@ def options() -> argparse.ArgumentParser:
 def evolution(given: argparse.Namespace) -> dict[str, int]:
     """The strategy's own options."""
     size, cycles = given.evolution_population_size, given.evolution_cycles
+    if given.strategy == "random":
+        return {"max_trials": cycles}
     if given.strategy == "evolution":
         return {"sample_size": given.evolution_sample_size, "population_size": size, "max_trials": cycles}
     return {

@@ -134,6 +134,17 @@ def test_weights_from_a_published_file(supernet, tmp_path, capsys):
     assert kept == {"params": (1e6, True), "macs": (1e6, True)}
 
 
+def test_random_search_has_as_many_evaluations(supernet, tmp_path):
+    shutil.copytree(supernet / "supernet", tmp_path / "supernet")
+    few = ("--strategy", "random", "--evolution-cycles", 3, "--flops-limit", 1e6)
+    assert call("spos/search.py", "--smoke", "--out", tmp_path, *few) == 0
+    [row] = content_of(tmp_path / "search" / "result.json")["budgets"]
+    assert (row["profiler"], row["limit"], row["kept"]) == ("macs", 1e6, True)
+    with TrialStore(tmp_path / "search" / "run.sqlite") as store:
+        [study] = store.studies()
+        assert len(store.trials(study)) == 3
+
+
 def test_a_threshold_that_nothing_keeps(table, supernet, tmp_path, capsys):
     shutil.copytree(supernet / "supernet", tmp_path / "supernet")
     limit = ("--latency-filter", "onnxruntime:cpu", "--latency-threshold-ms", 1e-6, "--latency-table", table)
