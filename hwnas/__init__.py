@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hwnas.experiment import (
         Experiment as Experiment,
         Metric as Metric,
+        export_optuna as export_optuna,
+        import_optuna as import_optuna,
         retrain as retrain,
         search as search,
         search_each as search_each,
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
         Filter as Filter,
         GridSearch as GridSearch,
         HardCoReNAS as HardCoReNAS,
+        KnownTrials as KnownTrials,
         LatencyFilter as LatencyFilter,
         LocalSearch as LocalSearch,
         MedianStopping as MedianStopping,
@@ -122,7 +125,7 @@ _NAMES_OF = {
     "hwnas.data": "Splits Task load_data split",
     "hwnas.device": "Runtime connect measure verify",
     "hwnas.errors": "HwnasError InfeasibleError",
-    "hwnas.experiment": "Experiment Metric retrain search search_each",
+    "hwnas.experiment": "Experiment Metric export_optuna import_optuna retrain search search_each",
     "hwnas.export": "export_onnx",
     "hwnas.measurement": "Fingerprint Measurement",
     "hwnas.nn": (
@@ -137,9 +140,9 @@ _NAMES_OF = {
     "hwnas.store": "MeasurementStore TrialStore",
     "hwnas.strategy": (
         "Certified Chain DARTS Deduplication ENAS ExpectationProfilerPenalty FBNet FailureHandler Filter "
-        "GridSearch HardCoReNAS LatencyFilter LocalSearch MedianStopping MultipleEvaluation NSGA2 OptunaStrategy "
-        "PolicyBasedRL PredictorGuided ProxylessNAS Random RangeProfilerFilter RankByCost RegularizedEvolution SPOS "
-        "SampleProfilerPenalty SuccessiveHalving TPE TrialLimit"
+        "GridSearch HardCoReNAS KnownTrials LatencyFilter LocalSearch MedianStopping MultipleEvaluation NSGA2 "
+        "OptunaStrategy PolicyBasedRL PredictorGuided ProxylessNAS Random RangeProfilerFilter RankByCost "
+        "RegularizedEvolution SPOS SampleProfilerPenalty SuccessiveHalving TPE TrialLimit"
     ),
     "hwnas.train": (
         "FinalRecipe FunctionEvaluator Recipe SupernetEvaluator TableEvaluator TrainEvaluator fine_tune load_weights "

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hwnas.cli import demo, export, measure, profile, retrain, search, spaces, status, top, train, verify
+from hwnas.cli import demo, export, export_optuna, measure, profile, retrain, search, spaces, status, top, train, verify
 from hwnas.cli.console import only_json_on_stdout, print_line
 from hwnas.cli.script import run
 
@@ -23,8 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, spaces, profile, measure, train, search, status, top, retrain, verify, export):
-    app.command(verb.__name__.rpartition(".")[2], epilog=f"Example:  {verb.EXAMPLE}")(verb.command)
+for verb in (demo, spaces, profile, measure, train, search, status, top, retrain, verify, export, export_optuna):
+    app.command(verb.__name__.rpartition(".")[2].replace("_", "-"), epilog=f"Example:  {verb.EXAMPLE}")(verb.command)
 
 
 def _version(wanted: bool) -> None:

@@ -27,6 +27,7 @@ ray_executor   ... on a cluster
 metric         what is wanted of a trial's numbers
 standings      the best and the front so far; image_scores: scores of every image as bytes
 recorded       a run as its folder has it; status: how far it is; exporting: its best as files
+optuna_study   a run as a study of Optuna, and back
 measuring      profilers, of which the latency is measured when it is needed
 """
 
@@ -39,6 +40,7 @@ from hwnas.experiment.final_recipes import FINAL_RECIPES, final_recipe
 from hwnas.experiment.inline import InlineExecutor
 from hwnas.experiment.metric import Metric
 from hwnas.experiment.one_shot import run_one_shot
+from hwnas.experiment.optuna_study import ExportedStudy, export_optuna, import_optuna
 from hwnas.experiment.phases import Advance
 from hwnas.experiment.process_pool import ProcessPool
 from hwnas.experiment.ray_executor import RayExecutor
@@ -60,6 +62,7 @@ __all__ = [
     "BudgetResult",
     "Executor",
     "Experiment",
+    "ExportedStudy",
     "Found",
     "InlineExecutor",
     "Measured",
@@ -75,7 +78,9 @@ __all__ = [
     "SplitResult",
     "Status",
     "TrialFront",
+    "export_optuna",
     "final_recipe",
+    "import_optuna",
     "read_config",
     "read_experiment",
     "read_run",

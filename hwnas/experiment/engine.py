@@ -31,7 +31,10 @@ from hwnas.store import Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, Strategy
 from hwnas.trial import Ended, TrialEvaluator, TrialTask
 
-__all__ = ["Engine"]
+__all__ = ["LIMITS", "Engine"]
+
+LIMITS = "limits"
+"""The facts "limits|study": the limits of its budgets, by profiler."""
 
 
 class Engine:
@@ -84,6 +87,7 @@ class Engine:
             RunDirectoryError: the history is not one that this strategy would have made.
         """
         self._store = store
+        store.set_fact(f"{LIMITS}|{self._study}", {budget.profiler: budget.limit for budget in self._budgets})
         self._driven.catch_up(store)
 
     def run(

@@ -23,7 +23,7 @@ from hwnas.experiment.given_strategy import StrategyLike, check_strategy, is_str
 from hwnas.experiment.measuring import measured_profilers
 from hwnas.experiment.metric import SCORE, Metric, check_metrics
 from hwnas.experiment.recorded import RecordedExperiment, read_experiment
-from hwnas.experiment.run_directory import open_run
+from hwnas.experiment.run_directory import SPACE, open_run
 from hwnas.experiment.standings import Found, Standings, TrialFront
 from hwnas.experiment.status import Session, Status, status_of
 from hwnas.nn import ModelSpace
@@ -150,6 +150,7 @@ class Experiment:
             raise ConfigError(f"`max_duration_seconds` must be above 0; got {max_duration_seconds}.")
         executor = make_executor(self._executor, concurrency, log_folder=self.directory / "workers")
         with open_run(self.directory, self._identity()) as store:
+            store.set_fact(SPACE, (self._space.space if isinstance(self._space, ModelSpace) else self._space).to_json())
             engine = self._ready_engine()
             engine.catch_up(store)
             before, seconds, began = self._standings.counts.total(), store.seconds(_STUDY), time.monotonic()

@@ -11,7 +11,7 @@ from hwnas.errors import RunDirectoryError, StoreError
 from hwnas.experiment.phases import PHASE, SECONDS
 from hwnas.store import TrialStore
 
-__all__ = ["NETWORKS", "STORE_NAME", "open_run"]
+__all__ = ["NETWORKS", "SPACE", "STORE_NAME", "open_run"]
 
 _CONFIGURATION = "configuration"
 
@@ -19,6 +19,9 @@ STORE_NAME = "run.sqlite"
 
 NETWORKS = "networks"
 """The fact of a finished search: the folders of its results, relative to the run's."""
+
+SPACE = "space"
+"""The fact of every run: its space, as JSON."""
 
 
 def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:

@@ -27,7 +27,7 @@ from hwnas.experiment.deployment import device_for
 from hwnas.experiment.phases import Advance, Phases, ignore, training_steps
 from hwnas.experiment.reporting import write_evidence
 from hwnas.experiment.result import SearchResult
-from hwnas.experiment.run_directory import NETWORKS, open_run
+from hwnas.experiment.run_directory import NETWORKS, SPACE, open_run
 from hwnas.experiment.strategies import (
     StrategyFactory,
     is_one_shot,
@@ -166,6 +166,7 @@ def search_each(
         "seed": seed,
     } | dict(configuration or {})
     with open_run(folder, identity) as store:
+        store.set_fact(SPACE, space.space.to_json())
         phases = Phases(store, progress)
         connected = device_for(device, requests, table, folder, always=needs_latency(options))
         finished = _finished_table(requests)

@@ -22,6 +22,7 @@ middleware      what is put around a strategy: Chain
 sample_filter   ... samples refused before they cost anything
 deduplication   ... no evaluation twice
 repeats         ... several evaluations of one proposal: after failures, or for their mean
+known_trials    ... outcomes of earlier searches, told before the first
 early_stopping  ... evaluations given up at an intermediate score
 rank_by_cost    ... a cost that decides between equals
 trial_limit     ... an end to a search that has none
@@ -58,6 +59,7 @@ from hwnas.strategy.fbnet import FBNet
 from hwnas.strategy.filters import RangeProfilerFilter
 from hwnas.strategy.grid_search import GridSearch
 from hwnas.strategy.hardcorenas import HardCoReNAS
+from hwnas.strategy.known_trials import KnownTrials
 from hwnas.strategy.local_search import LocalSearch
 from hwnas.strategy.middleware import Chain, Middleware
 from hwnas.strategy.nsga2 import NSGA2
@@ -93,6 +95,7 @@ __all__ = [
     "Filter",
     "GridSearch",
     "HardCoReNAS",
+    "KnownTrials",
     "LatencyFilter",
     "LocalSearch",
     "MedianStopping",

@@ -35,7 +35,7 @@ from hwnas.strategy.protocol import Derived, Outcome, Proposal
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["TPE", "OptunaStrategy"]
+__all__ = ["TPE", "OptunaStrategy", "optuna_package"]
 
 _SAMPLERS = {"nsgaii": "NSGAIISampler", "nsgaiii": "NSGAIIISampler", "random": "RandomSampler", "tpe": "TPESampler"}
 _OURS = ("self", "seed", "constraints_func")  # arguments of samplers that are given or replaced here
@@ -77,7 +77,7 @@ class OptunaStrategy:
         for name, value, least in (("num_objectives", num_objectives, 1), ("max_redraws", max_redraws, 0)):
             if value < least:
                 raise ConfigError(f"`{name}` must be at least {least}; got {value}.")
-        self._optuna = _import_optuna()
+        self._optuna = optuna_package()
         made = _sampler(self._optuna, sampler, sampler_options or {}, seed)
         require_feasible(space, budgets)
         self._space = space
@@ -227,16 +227,21 @@ class TPE(OptunaStrategy):
         )
 
 
-def _import_optuna() -> Any:
+def optuna_package() -> Any:
+    """The package optuna, imported when it is first needed.
+
+    Raises:
+        MissingExtraError: it is not installed, or too old.
+    """
     try:
         import optuna
     except ImportError as error:
         raise MissingExtraError(
-            "Optuna's samplers need the package optuna, which is not installed: pip install 'hwnas[optuna]'."
+            "This needs the package optuna, which is not installed: pip install 'hwnas[optuna]'."
         ) from error
     if not hasattr(optuna.Trial, "set_constraint"):
         raise MissingExtraError(
-            f"Optuna's samplers need optuna 5 or newer; {optuna.__version__} is installed: pip install 'hwnas[optuna]'."
+            f"This needs optuna 5 or newer; {optuna.__version__} is installed: pip install 'hwnas[optuna]'."
         )
     return optuna
 

@@ -39,6 +39,7 @@ from hwnas.strategy import (
 from hwnas.strategy.deduplication import Deduplication
 from hwnas.strategy.early_stopping import MedianStopping, SuccessiveHalving
 from hwnas.strategy.filters import RangeProfilerFilter
+from hwnas.strategy.known_trials import KnownTrials
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
 from hwnas.strategy.rank_by_cost import RankByCost
 from hwnas.strategy.repeats import FailureHandler, MultipleEvaluation
@@ -60,6 +61,7 @@ __all__ = [
     "Filter",
     "GridSearch",
     "HardCoReNAS",
+    "KnownTrials",
     "LatencyFilter",
     "LocalSearch",
     "MedianStopping",

@@ -13,7 +13,20 @@ from hwnas.cli import main as main_module
 from hwnas.cli.main import app, main
 from hwnas.errors import DeviceError, HwnasError, InfeasibleError, SpaceError
 
-VERBS = ("demo", "export", "measure", "profile", "retrain", "search", "spaces", "status", "top", "train", "verify")
+VERBS = (
+    "demo",
+    "export",
+    "export-optuna",
+    "measure",
+    "profile",
+    "retrain",
+    "search",
+    "spaces",
+    "status",
+    "top",
+    "train",
+    "verify",
+)
 
 
 def run(*arguments: str) -> int:

@@ -222,14 +222,14 @@ def test_impossible_budgets_are_refused_when_it_is_made() -> None:
 
 def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)  # what Python has for a package that cannot be imported
-    with pytest.raises(MissingExtraError, match=r"need the package optuna, .* pip install 'hwnas\[optuna\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs the package optuna, .* pip install 'hwnas\[optuna\]'"):
         TPE(flat_space())
 
 
 def test_an_older_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (optuna.trial.BaseTrial, optuna.Trial):
         monkeypatch.delattr(kind, "set_constraint")  # which came with version 5
-    with pytest.raises(MissingExtraError, match=r"need optuna 5 or newer; .* pip install 'hwnas\[optuna\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs optuna 5 or newer; .* pip install 'hwnas\[optuna\]'"):
         TPE(flat_space())
 
 

@@ -1,0 +1,44 @@
+"""A strategy that begins with what other searches of its space have found."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwnas.errors import StrategyError
+from hwnas.strategy.certified import Certified
+from hwnas.strategy.local_search import LocalSearch
+from hwnas.strategy.protocol import Outcome, Proposal, Strategy
+
+__all__ = ["KnownTrials"]
+
+_COUNTING = (Certified, LocalSearch)  # they wait for as many outcomes as they asked for
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownTrials:
+    """Tells a new strategy the outcomes of earlier trials before it is asked for the first time.
+
+    They are part of the strategy, not of the experiment: a resumed one must be given the same. Its `derive` may hand
+    one of them on.
+
+    Attributes:
+        trials: of the strategy's space, with as many objectives as it will be told; `import_optuna` gives those of a
+            study.
+    """
+
+    trials: tuple[tuple[Proposal, Outcome], ...]
+
+    def wrap(self, strategy: Strategy) -> Strategy:
+        """The strategy itself, told of them.
+
+        Raises:
+            StrategyError: a strategy that can only be told what it asked for.
+        """
+        if isinstance(strategy, _COUNTING):
+            raise StrategyError(
+                f"{type(strategy).__name__} can only be told of what it asked for. Give known trials to evolution, "
+                "nsga2, tpe, optuna, policy_rl or predictor_guided, which learn from them."
+            )
+        for proposal, outcome in self.trials:
+            strategy.tell(proposal, outcome)
+        return strategy
