@@ -28,6 +28,7 @@ __all__ = [
     "Run",
     "last_file",
     "latest_checkpoint",
+    "make_folder",
     "model_state",
     "read_checkpoint",
     "write_checkpoint",
@@ -225,6 +226,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(**{**header, "run": Run(**header["run"]), "tensors": tensors})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its record cannot be read ({error!r}). Remove it.") from error
+
+
+def make_folder(directory: Path) -> None:
+    """Make the folder of checkpoints, before anything is trained that could not be kept.
+
+    Raises:
+        CheckpointError: there cannot be a folder.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"{directory} cannot be a folder of checkpoints ({error}). Give another path.") from error
 
 
 def latest_checkpoint(directory: Path) -> Checkpoint | None:

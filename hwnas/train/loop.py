@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from hwnas.data import Batch, Indices, Part, Request, Task, stream
 from hwnas.errors import ConfigError, DataError, TrainingError
-from hwnas.train.checkpoint import Checkpoint, Run, last_file, latest_checkpoint, write_checkpoint
+from hwnas.train.checkpoint import Checkpoint, Run, last_file, latest_checkpoint, make_folder, write_checkpoint
 from hwnas.train.processes import Processes
 from hwnas.train.recipe import Recipe
 from hwnas.train.unused import unused_kept
@@ -163,6 +163,8 @@ def train(
         TrainingError: when the loss or a weight is not finite.
     """
     began = time.monotonic()
+    if directory is not None:
+        make_folder(directory)
     processes = Processes(recipe.precision, accelerator)
     if max_steps is not None and max_steps < 1:
         raise ConfigError(f"`max_steps` must be at least 1; got {max_steps}.")

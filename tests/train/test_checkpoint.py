@@ -169,9 +169,23 @@ def test_full_disk(directory):
 
 
 def test_directory_that_cannot_be(tmp_path):
+    """Said before the first step, which could not be kept."""
     (tmp_path / "file").write_text("")
+    steps = []
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(CheckpointError, match=r"cannot be a folder of checkpoints .* Give another path"):
+            train_supernet(make_space(), make_splits(), RECIPE, seed=1, directory=folder, progress=steps.append)
+    assert steps == []
+
+
+def test_directory_that_is_gone_at_the_first_checkpoint(tmp_path):
+    def replace(step):
+        if (tmp_path / "run").is_dir():
+            (tmp_path / "run").rmdir()
+            (tmp_path / "run").write_text("")
+
     with pytest.raises(CheckpointError, match=r"cannot be written .* it goes on from the beginning"):
-        train_supernet(make_space(), make_splits(), RECIPE, seed=1, directory=tmp_path / "file", max_steps=1)
+        train_supernet(make_space(), make_splits(), RECIPE, seed=1, directory=tmp_path / "run", progress=replace)
 
 
 def test_shared_parameters_are_stored_once(tmp_path):
