@@ -19,10 +19,10 @@ from hwnas.cli.script import parser, run
 from hwnas.data import cifar10
 from hwnas.experiment import FINAL_RECIPES
 from hwnas.nn.families import DARTS_NETWORKS, darts
-from hwnas.testing.layouts import write_cifar10
+from hwnas.testing.layouts import write_cifar10, written_once
 
 PAPER = FINAL_RECIPES["darts"]
-SMOKE = {"channels": 2, "layers": 3, "nodes": 2, "epochs": 2.0, "batch_size": 32}
+SMOKE = {"channels": 2, "layers": 3, "nodes": 2, "epochs": 2.0, "batch_size": 32, "data_dir": None}
 NUM_SMOKE_IMAGES = {"num_train": 256, "num_test": 40}
 
 
@@ -32,7 +32,7 @@ def options() -> argparse.ArgumentParser:
         __doc__, example="python examples/darts/retrain.py --arch-checkpoint runs/darts/search/architecture.json"
     )
     p.add_argument(
-        *("--arch-checkpoint", "--arc-checkpoint", "--arch_checkpoint", "--arc_checkpoint"),
+        *("--arch-checkpoint", "--arc-checkpoint"),
         metavar="FILE|NAME",
         help="the architecture.json of a search, or a published one: darts-v1, darts-v2; without it that of OUT/search",
     )
@@ -40,7 +40,7 @@ def options() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("runs/darts"), help="folder of the results")
     p.add_argument("--epochs", type=float, default=PAPER.recipe.epochs, help="passes over the training images")
     p.add_argument(
-        *("--batch-size", "--batch_size"),
+        "--batch-size",
         type=int,
         default=PAPER.recipe.batch_size,
         help="images a step; the learning rate stays in proportion",
@@ -51,7 +51,9 @@ def options() -> argparse.ArgumentParser:
     p.add_argument("--aux-weight", type=float, default=PAPER.auxiliary_weight, help="of the auxiliary head's loss")
     p.add_argument("--drop-path-prob", type=float, default=PAPER.drop_path_rate, help="to which drop path grows")
     p.add_argument("--seed", type=int, default=0, help="of everything")
-    p.add_argument("--smoke", action="store_true", help="a small network, two epochs on made-up images, in OUT/data")
+    p.add_argument(
+        "--smoke", action="store_true", help="a small network, two epochs; without --data-dir on made-up images"
+    )
     return p
 
 
@@ -60,7 +62,8 @@ def main(arguments: Sequence[str]) -> None:
     given = options().parse_args(arguments)
     if given.smoke:  # what is given beside --smoke still counts
         given = options().parse_args(arguments, argparse.Namespace(**SMOKE))
-        given.data_dir = write_cifar10(given.out / "data", **NUM_SMOKE_IMAGES)
+    if given.data_dir is None:
+        given.data_dir = written_once(given.out / "smoke-data", functools.partial(write_cifar10, **NUM_SMOKE_IMAGES))
     wanted = given.arch_checkpoint or str(given.out / "search" / "architecture.json")
     if wanted in DARTS_NETWORKS:
         architecture = Architecture(DARTS_NETWORKS[wanted].architecture)

@@ -7,6 +7,7 @@ weights of the search, its ONNX file and report.html. The same command goes on w
 
 import argparse
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig
 from hwnas.experiment.search import DEFAULT_FINE_TUNE
 from hwnas.nn.families import FAMILIES
 from hwnas.strategy import DARTS
-from hwnas.testing.layouts import write_cifar10
+from hwnas.testing.layouts import write_cifar10, written_once
 
 PAPER = DARTS.recipe
-SMOKE = {"channels": 2, "layers": 3, "nodes": 2, "epochs": 2.0, "batch_size": 32, "search_size": 128}
+SMOKE = {"channels": 2, "layers": 3, "nodes": 2, "epochs": 2.0, "batch_size": 32, "search_size": 128, "data_dir": None}
 NUM_SMOKE_IMAGES = {"num_train": 256, "num_test": 40}
 
 
@@ -28,11 +29,11 @@ def options() -> argparse.ArgumentParser:
     p = parser(__doc__, example='python examples/darts/search.py --epochs 50 --budget "latency<=5ms"')
     p.add_argument("--data-dir", type=Path, default=Path("data"), help="has cifar-10-batches-py in it")
     p.add_argument("--out", type=Path, default=Path("runs/darts"), help="folder of the results")
-    p.add_argument("--epochs", "--num_epochs", type=float, default=PAPER.epochs, help="passes over the train part")
-    p.add_argument("--batch-size", "--batch_size", type=int, default=PAPER.batch_size, help="images a step")
-    p.add_argument("--learning-rate", "--learning_rate", type=float, default=PAPER.learning_rate, help="of the weights")
-    p.add_argument("--arc-learning-rate", "--arc_learning_rate", type=float, default=3e-4, help="of the architecture")
-    p.add_argument("--grad-clip", "--grad_clip", type=float, default=PAPER.gradient_clip, help="largest norm; 0: none")
+    p.add_argument("--epochs", "--num-epochs", type=float, default=PAPER.epochs, help="passes over the train part")
+    p.add_argument("--batch-size", type=int, default=PAPER.batch_size, help="images a step")
+    p.add_argument("--learning-rate", type=float, default=PAPER.learning_rate, help="of the weights")
+    p.add_argument("--arc-learning-rate", type=float, default=3e-4, help="of the architecture")
+    p.add_argument("--grad-clip", type=float, default=PAPER.gradient_clip, help="largest norm; 0: none")
     p.add_argument("--unrolled", action="store_true", help="the second order: the architecture sees the next weights")
     p.add_argument("--channels", type=int, default=16, help="of a node in the first cells")
     p.add_argument("--layers", type=int, default=8, help="cells")
@@ -41,7 +42,9 @@ def options() -> argparse.ArgumentParser:
     p.add_argument("--budget", action="append", default=[], help='as in "latency<=5ms" or "params<=4M"; repeatable')
     p.add_argument("--device", default="onnxruntime:cpu", help="where latencies are measured")
     p.add_argument("--seed", type=int, default=0, help="of everything")
-    p.add_argument("--smoke", action="store_true", help="a small network, two epochs on made-up images, in OUT/data")
+    p.add_argument(
+        "--smoke", action="store_true", help="a small network, two epochs; without --data-dir on made-up images"
+    )
     return p
 
 
@@ -50,7 +53,8 @@ def main(arguments: Sequence[str]) -> None:
     given = options().parse_args(arguments)
     if given.smoke:  # what is given beside --smoke still counts
         given = options().parse_args(arguments, argparse.Namespace(**SMOKE))
-        given.data_dir = write_cifar10(given.out / "data", **NUM_SMOKE_IMAGES)
+    if given.data_dir is None:
+        given.data_dir = written_once(given.out / "smoke-data", functools.partial(write_cifar10, **NUM_SMOKE_IMAGES))
     size = {"channels": given.channels, "num_cells": given.layers, "num_nodes": given.nodes}
     usual = FAMILIES["darts"].options
     config = SearchConfig(

@@ -7,6 +7,7 @@ file and report.html. The same command goes on where it was; `hwnas retrain OUT/
 
 import argparse
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hwnas.cli.search import run_search
 from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig
 from hwnas.experiment.search import DEFAULT_FINE_TUNE
 from hwnas.strategy import ENAS
-from hwnas.testing.layouts import write_cifar10
+from hwnas.testing.layouts import write_cifar10, written_once
 
 PAPER = ENAS.recipe
 EPOCHS = {"macro": 310, "micro": 150}
@@ -26,6 +27,7 @@ SMOKE = {
     "ctrl_steps_aggregate": 4,
     "steps_per_controller_step": 1,
     "scoring_share": 0.1,
+    "data_dir": None,
 }
 SMOKE_SPACES = {"macro": {"filters": 4, "num_layers": 3}, "micro": {"channels": 4, "num_cells": 3, "num_nodes": 2}}
 NUM_SMOKE_IMAGES = {"num_train": 256, "num_test": 40}
@@ -37,22 +39,22 @@ def options() -> argparse.ArgumentParser:
     p.add_argument("--search-for", choices=("macro", "micro"), default="macro", help="layers and skips, or cells")
     p.add_argument("--data-dir", type=Path, default=Path("data"), help="has cifar-10-batches-py in it")
     p.add_argument("--out", type=Path, default=Path("runs/enas"), help="folder of the results")
-    p.add_argument("--epochs", "--num_epochs", type=float, help="passes over the train part; without it 310, micro 150")
-    p.add_argument("--batch-size", "--batch_size", type=int, default=PAPER.batch_size, help="images a step")
-    p.add_argument("--learning-rate", "--learning_rate", type=float, default=PAPER.learning_rate, help="of the weights")
+    p.add_argument("--epochs", "--num-epochs", type=float, help="passes over the train part; without it 310, micro 150")
+    p.add_argument("--batch-size", type=int, default=PAPER.batch_size, help="images a step")
+    p.add_argument("--learning-rate", type=float, default=PAPER.learning_rate, help="of the weights")
     p.add_argument(
-        *("--grad-clip", "--grad_clip"),
+        "--grad-clip",
         type=float,
         default=PAPER.gradient_clip,
         help="largest norm of the gradients of weights and of the controller; 0: none",
     )
-    p.add_argument("--entropy-weight", "--entropy_weight", type=float, default=1e-4, help="in the reward")
-    p.add_argument("--skip-weight", "--skip_weight", type=float, default=0.8, help="of the skips' divergence")
-    p.add_argument("--skip-target", "--skip_target", type=float, default=0.4, help="how likely a skip is to be")
-    p.add_argument("--baseline-decay", "--baseline_decay", type=float, default=0.999, help="of the mean of rewards")
-    p.add_argument("--ctrl-lr", "--ctrl_lr", type=float, default=3.5e-4, help="learning rate of the controller")
+    p.add_argument("--entropy-weight", type=float, default=1e-4, help="in the reward")
+    p.add_argument("--skip-weight", type=float, default=0.8, help="of the skips' divergence")
+    p.add_argument("--skip-target", type=float, default=0.4, help="how likely a skip is to be")
+    p.add_argument("--baseline-decay", type=float, default=0.999, help="of the mean of rewards")
+    p.add_argument("--ctrl-lr", type=float, default=3.5e-4, help="learning rate of the controller")
     p.add_argument(
-        *("--ctrl-steps-aggregate", "--ctrl_steps_aggregate"),
+        "--ctrl-steps-aggregate",
         type=int,
         default=20,
         help="paths that a step of the controller averages over",
@@ -63,16 +65,18 @@ def options() -> argparse.ArgumentParser:
         default=7,
         help="steps of weights for one of the controller; 7 make 50 in the paper's epoch of 351",
     )
-    p.add_argument("--lstm-size", "--lstm_size", type=int, default=64, help="of the controller")
-    p.add_argument("--lstm-num-layers", "--lstm_num_layers", type=int, default=1, help="of the controller")
-    p.add_argument("--tanh-constant", "--tanh_constant", type=float, default=1.5, help="largest logit; 0: no limit")
+    p.add_argument("--lstm-size", type=int, default=64, help="of the controller")
+    p.add_argument("--lstm-num-layers", type=int, default=1, help="of the controller")
+    p.add_argument("--tanh-constant", type=float, default=1.5, help="largest logit; 0: no limit")
     p.add_argument("--temperature", type=float, help="of the controller's choices; without it 1")
     p.add_argument("--scoring-share", type=float, default=0.02, help="of the search, at its end, to score the samples")
     p.add_argument("--search-size", type=int, default=5_000, help="training images for the controller alone")
     p.add_argument("--budget", action="append", default=[], help='as in "latency<=5ms" or "params<=4M"; repeatable')
     p.add_argument("--device", default="onnxruntime:cpu", help="where latencies are measured")
     p.add_argument("--seed", type=int, default=0, help="of everything")
-    p.add_argument("--smoke", action="store_true", help="a small network, three epochs on made-up images, in OUT/data")
+    p.add_argument(
+        "--smoke", action="store_true", help="a small network, three epochs; without --data-dir on made-up images"
+    )
     return p
 
 
@@ -81,7 +85,8 @@ def main(arguments: Sequence[str]) -> None:
     given = options().parse_args(arguments)
     if given.smoke:  # what is given beside --smoke still counts
         given = options().parse_args(arguments, argparse.Namespace(**SMOKE))
-        given.data_dir = write_cifar10(given.out / "data", **NUM_SMOKE_IMAGES)
+    if given.data_dir is None:
+        given.data_dir = written_once(given.out / "smoke-data", functools.partial(write_cifar10, **NUM_SMOKE_IMAGES))
     config = SearchConfig(
         space=f"enas_{given.search_for}",
         space_options=SMOKE_SPACES[given.search_for] if given.smoke else {},
@@ -107,7 +112,7 @@ def main(arguments: Sequence[str]) -> None:
         device=DeviceConfig(name=given.device),
         search=dataclasses.replace(
             PAPER,
-            epochs=given.epochs or EPOCHS[given.search_for],
+            epochs=EPOCHS[given.search_for] if given.epochs is None else given.epochs,
             batch_size=given.batch_size,
             learning_rate=given.learning_rate,
             gradient_clip=given.grad_clip or None,

@@ -11,7 +11,7 @@ from hwnas.cli.script import parser
 from hwnas.device import Runtime, connect, known_devices
 from hwnas.errors import BadInputError, ConfigError, DataError
 from hwnas.experiment.config import DataConfig, SearchConfig
-from hwnas.testing.layouts import write_image_folder
+from hwnas.testing.layouts import write_image_folder, written_once
 
 DEVICES = {"cpu": "torch:cpu", "gpu": "torch:cuda", "onnx": "onnxruntime:cpu"}
 """The devices of the published code, and what they are called here."""
@@ -70,9 +70,7 @@ def parse(p: argparse.ArgumentParser, arguments: Sequence[str], **smoke: Any) ->
     if given.data is None:
         if not given.smoke:
             raise ConfigError("DATA is missing: the folder of the images, with train/ and val/ in it.")
-        given.data = given.out / "data"
-        if not given.data.is_dir():
-            write_image_folder(given.data)
+        given.data = written_once(given.out / "smoke-data", write_image_folder)
     if not _num_images(given):
         raise DataError(f"{given.data} has no images in train/CLASS/; give the folder that has train/ and val/ in it.")
     return given

@@ -49,21 +49,31 @@ def weights_file(given: str | Path) -> str | Path:
     return (last_file(Path(given)) or given) if Path(given).is_dir() else given
 
 
+def heaviest_weights(given: argparse.Namespace) -> str | Path:
+    """The weights that the heaviest network has learnt: those that were given, or of step 1."""
+    folder = given.out / "heaviest"
+    if given.initial_checkpoint_IKD is None and last_file(folder) is None:
+        raise ConfigError(
+            f"{folder} has no heaviest network yet. Take step 1, --heaviest_network alone, or give "
+            "--initial-checkpoint_IKD."
+        )
+    return weights_file(given.initial_checkpoint_IKD or folder)
+
+
 def train_supernet(given: argparse.Namespace) -> None:
     """Steps 1 and 2."""
-    heaviest = given.out / "heaviest"
     elastic = given.train_elastic_model
     config = configuration(
         given,
         space_options={"drop_rate": given.drop, "drop_path_rate": given.drop_path},
         train=recipe(given, ELASTIC if elastic else HEAVIEST),
     )
-    folder = given.out / "elastic" if elastic else heaviest
+    folder = given.out / ("elastic" if elastic else "heaviest")
     with progress_bars() as show:
         result = train_configured(
             config,
             folder,
-            weights=weights_file(given.initial_checkpoint_IKD or heaviest) if elastic else None,
+            weights=heaviest_weights(given) if elastic else None,
             allow_url=given.allow_url,
             progress=lambda step: show("train", step.step, step.num_steps, f"loss {step.loss:.3f}"),
         )
@@ -88,8 +98,7 @@ def train_found(given: argparse.Namespace) -> None:
     teacher = None
     if given.use_KD:
         space = load_space(config.space, **config.space_options)
-        taught = weights_file(given.initial_checkpoint_IKD or given.out / "heaviest")
-        load_weights(space, read_weights(taught, allow_url=given.allow_url))
+        load_weights(space, read_weights(heaviest_weights(given), allow_url=given.allow_url))
         teacher = SupernetEvaluator(space, data).calibrated(FlopsProfiler(space).maximum().architecture)
     with progress_bars() as show:
         train_finally(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from hwnas.data import Splits, landmark_list
 from hwnas.nn import ModelSpace
 from hwnas.nn.families import pfld
-from hwnas.testing.layouts import write_landmark_list
+from hwnas.testing.layouts import write_landmark_list, written_once
 
 __all__ = ["SMOKE_IMAGE_SIZE", "load_faces", "make_space", "num_points_of"]
 
@@ -19,12 +20,11 @@ _WIDTHS = {"published": (16, 32, 64), "smoke": (8, 16, 32)}
 
 
 def load_faces(options: argparse.Namespace, *, angles: bool = True) -> Splits:
-    """The faces in `data_root`; with `smoke` a few drawn ones, which are written into the snapshot's folder first."""
-    folder = Path(options.data_root)
-    if options.smoke:
-        folder = Path(options.snapshot) / "smoke-faces"
-        if not (folder / "test_data" / "list.txt").exists():  # the last file to be written
-            write_landmark_list(folder, num_train=192, num_test=32, image_size=options.img_size)
+    """The faces in `data_root`; without it a few drawn ones, which are written into the snapshot's folder."""
+    folder = options.data_root
+    if folder is None:  # only with --smoke
+        draw = functools.partial(write_landmark_list, num_train=192, num_test=32, image_size=options.img_size)
+        folder = written_once(Path(options.snapshot) / "smoke-data", draw)
     return landmark_list(
         folder, seed=options.seed, image_size=options.img_size, num_workers=options.workers, angles=angles
     )

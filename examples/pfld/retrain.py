@@ -22,7 +22,7 @@ from hwnas.cli.script import parser, run
 from hwnas.errors import InfeasibleError
 from hwnas.experiment import FINAL_RECIPES, retrain
 
-SMOKE = {"img_size": SMOKE_IMAGE_SIZE, "end_epoch": 3, "base_lr": 0.01, "train_batchsize": 32}
+SMOKE = {"data_root": None, "img_size": SMOKE_IMAGE_SIZE, "end_epoch": 3, "base_lr": 0.01, "train_batchsize": 32}
 EXAMPLE = "python retrain.py --dev_id 0 --data_root ./data/106points --supernet ./ckpt_save/supernet"
 
 

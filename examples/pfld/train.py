@@ -22,7 +22,14 @@ from hwnas.cli.search import print_results
 from hwnas.experiment import search
 from hwnas.train import Recipe
 
-SMOKE = {"img_size": SMOKE_IMAGE_SIZE, "end_epoch": 3, "start_epoch": 1, "base_lr": 0.01, "train_batchsize": 32}
+SMOKE = {
+    "data_root": None,
+    "img_size": SMOKE_IMAGE_SIZE,
+    "end_epoch": 3,
+    "start_epoch": 1,
+    "base_lr": 0.01,
+    "train_batchsize": 32,
+}
 EXAMPLE = 'python train.py --dev_id 0 --snapshot ./ckpt_save --data_root ./data/106points --budget "latency<=2ms"'
 
 

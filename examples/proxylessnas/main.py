@@ -31,7 +31,7 @@ from hwnas.experiment.found_network import found_networks
 from hwnas.experiment.result import write_json
 from hwnas.experiment.search import DEFAULT_FINE_TUNE
 from hwnas.nn.families import load_space
-from hwnas.testing.layouts import write_image_folder
+from hwnas.testing.layouts import write_image_folder, written_once
 
 SMOKE_SPACE = {
     "widths": (16, 24),
@@ -139,8 +139,8 @@ def main(arguments: Sequence[str]) -> None:
     if "--smoke" in arguments:
         p.set_defaults(**SMOKE)
     given = p.parse_args(arguments)
-    if given.smoke:
-        given.data_dir = write_image_folder(given.out / "data")
+    if given.data_dir is None:
+        given.data_dir = written_once(given.out / "smoke-data", write_image_folder)
     config = configuration(given)
     if given.train_mode == "search":
         search(given, config)

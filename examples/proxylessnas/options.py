@@ -12,6 +12,7 @@ from hwnas.strategy import ProxylessNAS
 
 PAPER, FINAL = ProxylessNAS.recipe, FINAL_RECIPES["proxylessnas"].recipe
 SMOKE = {
+    "data_dir": None,
     "dummy_input": (1, 3, 32, 32),
     "epochs": 3.0,
     "warmup_epochs": 1.0,
@@ -74,7 +75,9 @@ def options(description: str | None) -> argparse.ArgumentParser:
     p.add_argument("--fine-tune-epochs", type=float, default=DEFAULT_FINE_TUNE.epochs, help="with inherited weights")
     p.add_argument("--workers", "--n-worker", type=int, default=4, help="processes that read images")
     p.add_argument("--seed", type=int, default=0, help="of everything")
-    p.add_argument("--smoke", action="store_true", help="a small network, a few steps on made-up images, in OUT/data")
+    p.add_argument(
+        "--smoke", action="store_true", help="a small network, a few steps; without --data-dir on made-up images"
+    )
     return p
 
 

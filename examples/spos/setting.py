@@ -9,7 +9,7 @@ from typing import Any
 
 from hwnas.cli.script import parser
 from hwnas.experiment.config import DataConfig, SearchConfig
-from hwnas.testing.layouts import write_image_folder
+from hwnas.testing.layouts import write_image_folder, written_once
 
 SMOKE_SPACE = {"widths": (16, 24), "depths": (1, 2), "stem_channels": 8, "last_channels": 64}
 """A small member of the space."""
@@ -34,17 +34,19 @@ def shared_options(description: str | None, *, example: str) -> argparse.Argumen
     )
     p.add_argument("--workers", type=int, default=4, help="processes that read images")
     p.add_argument("--seed", type=int, default=42, help="of everything; the same in all three programs")
-    p.add_argument("--smoke", action="store_true", help="a small network, a few steps on made-up images, in OUT/data")
+    p.add_argument(
+        "--smoke", action="store_true", help="a small network, a few steps; without --data-dir on made-up images"
+    )
     return p
 
 
 def parse(p: argparse.ArgumentParser, arguments: Sequence[str], **smoke: Any) -> argparse.Namespace:
-    """The options; with --smoke the defaults are `smoke`, and the images are written."""
+    """The options; with --smoke the defaults are `smoke`, and images are written where none are given."""
     if "--smoke" in arguments:
-        p.set_defaults(image_size=32, workers=0, **smoke)
+        p.set_defaults(data_dir=None, image_size=32, workers=0, **smoke)
     given = p.parse_args(arguments)
-    if given.smoke:
-        given.data_dir = write_image_folder(given.out / "data")
+    if given.data_dir is None:
+        given.data_dir = written_once(given.out / "smoke-data", write_image_folder)
     return given
 
 

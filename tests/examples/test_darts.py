@@ -57,7 +57,7 @@ def test_a_search_writes_an_architecture_that_keeps_the_budget(out):
     sizes = {name: part["num_examples"] for name, part in content["splits"].items()}
     assert sizes == {"train": 128, "search": 128, "test": 40}  # halves, as in the paper
     assert (out / "search" / "report.html").is_file()
-    assert (out / "data" / "cifar-10-batches-py" / "data_batch_5").is_file()
+    assert (out / "smoke-data" / "cifar-10-batches-py" / "data_batch_5").is_file()
 
 
 def test_the_same_search_again_ends_the_same(out):
@@ -82,7 +82,7 @@ def test_the_final_network_is_that_of_the_file_and_of_the_weights(retrained):
     network.load_state_dict(load_file(folder / "network.safetensors"))
     images = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert onnx_agrees(folder / "network.onnx", network, (images,), connect("onnxruntime:cpu"), tolerance=1e-4)
-    data = cifar10(retrained / "data", seed=0)
+    data = cifar10(retrained / "smoke-data", seed=0)
     assert evaluate_accuracy(network, data.test, data.task).accuracy == pytest.approx(content["test_accuracy"])
 
 

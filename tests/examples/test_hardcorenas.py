@@ -94,13 +94,13 @@ def test_validating_gives_the_accuracy_that_the_library_gives(searched):
     out, _, result = searched
     weights = out / "search" / "network.safetensors"
     done = run(
-        "validate.py", out / "data", "--smoke", "-b=5", "--mobilenet_string", result["architecture_string"],
+        "validate.py", out / "smoke-data", "--smoke", "-b=5", "--mobilenet_string", result["architecture_string"],
         "--checkpoint", weights,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     network = architecture_string.build(result["architecture_string"], num_classes=4)
     load_weights(network, read_weights(weights))
-    data = image_folder(out / "data", seed=0, image_size=32)
+    data = image_folder(out / "smoke-data", seed=0, image_size=32)
     found = evaluate_accuracy(network, data.test)
     assert f"of {len(data.test)} images, loss {found.loss:.4f}" in done.stdout
     assert done.stdout.startswith(f"accuracy {100 * found.accuracy:.1f} ± ")
@@ -147,7 +147,7 @@ def test_the_found_network_is_trained_further(out, searched):
     assert "teacher" in run.roles
     network = architecture_string.build(result["architecture_string"], num_classes=4)
     load_weights(network, read_weights(out / "train" / "network.safetensors"))
-    found = evaluate_accuracy(network, image_folder(out / "data", seed=0, image_size=32).test)
+    found = evaluate_accuracy(network, image_folder(out / "smoke-data", seed=0, image_size=32).test)
     assert printed.startswith(f"accuracy {100 * found.accuracy:.1f} ± ")
 
 
@@ -174,6 +174,7 @@ STRING = "--mobilenet_string=[['cn_r1_k1_s1_c64']]"
         ("train", [], 2, "Say which step to take: --heaviest_network"),
         ("train", ["--heaviest_network", "--transform_model_to_mobilenet"], 2, "Say which step to take"),
         ("train", ["--train_elastic_model", "--initial-checkpoint_IKD=nowhere"], 2, "nowhere is missing"),
+        ("train", ["--train_elastic_model"], 2, "heaviest has no heaviest network yet. Take step 1"),
         ("train", ["--transform_model_to_mobilenet"], 2, "`--initial-checkpoint` is missing"),
         ("train", ["--transform_model_to_mobilenet", "--initial-checkpoint=WEIGHTS"], 2, "is no finished search; give"),
         ("validate", [STRING], 2, "`--checkpoint` is missing"),
@@ -186,7 +187,7 @@ STRING = "--mobilenet_string=[['cn_r1_k1_s1_c64']]"
 def test_what_is_refused(searched, table, tmp_path, program, arguments, code, message):
     before = read_table(table)
     folder = searched[0]
-    where = [] if program.startswith("measure") else [folder / "data", "--out", tmp_path]
+    where = [] if program.startswith("measure") else [folder / "smoke-data", "--out", tmp_path]
     words = {"TABLE": table, "WEIGHTS": folder / "search" / "network.safetensors"}
     given = [re.sub("TABLE|WEIGHTS", lambda found: str(words[found[0]]), argument) for argument in arguments]
     ended, _, errors = call(f"{program}.py", *where, "--smoke", *given)

@@ -68,7 +68,7 @@ def test_the_file_gives_the_trained_networks_landmarks(ran: Path) -> None:
     architecture = Architecture.from_json(json.loads((ran / "ckpt_save/supernet/architecture.json").read_text()))
     network = pfld(resolution=32, widths=(8, 16, 32)).freeze(architecture).eval()
     network.load_state_dict(load_file(ran / "ckpt_save/subnet/network.safetensors"))
-    faces = landmark_list(ran / "ckpt_save/smoke-faces", seed=0, image_size=32).test.batch(np.arange(8)).inputs[0]
+    faces = landmark_list(ran / "ckpt_save/smoke-data", seed=0, image_size=32).test.batch(np.arange(8)).inputs[0]
     session = onnxruntime.InferenceSession(ran / "output/subnet.onnx", providers=["CPUExecutionProvider"])
     [image] = session.get_inputs()
     for face in faces:
@@ -143,7 +143,7 @@ def test_a_folder_or_a_checkpoint_of_something_else(
     ],
 )
 def test_data_in_a_wrong_layout(ran: Path, tmp_path: Path, break_it, message: str, exit_code, capsys) -> None:
-    broken = shutil.copytree(ran / "ckpt_save/smoke-faces", tmp_path / "faces")
+    broken = shutil.copytree(ran / "ckpt_save/smoke-data", tmp_path / "faces")
     break_it(broken / "train_data")
     assert exit_code("train.py", "--data_root", str(broken), "--snapshot", str(tmp_path / "out")) == 2
     assert message in " ".join(capsys.readouterr().err.split())
