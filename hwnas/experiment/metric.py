@@ -35,7 +35,7 @@ class Metric:
         reference: its worst value that counts in the hypervolume; None: the worst that any complete trial has.
 
     Raises:
-        ConfigError: an unknown direction, or a limit or a reference that is not finite.
+        ConfigError: a name that is no text, an unknown direction, or a limit or a reference that is no finite number.
     """
 
     name: str
@@ -44,14 +44,16 @@ class Metric:
     reference: float | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError(f"The name of a metric must be a text; got {self.name!r}.")
         if self.direction not in get_args(Direction):
             raise ConfigError(
                 f"The direction of {self.name!r} must be {' or '.join(get_args(Direction))}; got {self.direction!r}."
             )
         for name in ("limit", "reference"):
             value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
-                raise ConfigError(f"The {name} of {self.name!r} must be finite; got {value}.")
+            if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+                raise ConfigError(f"The {name} of {self.name!r} must be a finite number; got {value!r}.")
 
     def signed(self, value: float) -> float:
         """The value, larger is better."""
@@ -72,8 +74,10 @@ def check_metrics(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     """The metrics as a tuple.
 
     Raises:
-        ConfigError: none, or one twice.
+        ConfigError: none, one twice, or something that is no metric.
     """
+    if not isinstance(metrics, Sequence) or not all(isinstance(metric, Metric) for metric in metrics):
+        raise ConfigError(f"`metrics` must be a list of Metric, as [Metric('accuracy')]; got {metrics!r}.")
     names = [metric.name for metric in metrics]
     if not names:
         raise ConfigError("`metrics` must name at least one metric, the score: metrics=[Metric('score')], for example.")

@@ -158,15 +158,13 @@ class _CountedBudget:
         magnitude = abs(budget.limit) + abs(constant) + sum(_magnitude(layer.costs) for layer in layers)
         rounding = 1e-14 * magnitude  # more than what sums in another order differ by
         slack = max(budget.limit - constant - float(least[0][0]), 0.0) + rounding
-        points_each = num_points / slack if slack else 0.0
         counts = np.ones((1, num_points + 1))
         log_count = 0.0
         walked = []
         for layer, own, later in zip(reversed(layers), reversed(least[:-1]), reversed(least[1:]), strict=True):
-            excess = np.where(
-                np.isfinite(layer.costs), layer.costs + later[layer.following] - own[:, None], 2 * slack + 1
-            )
-            points = np.floor(np.minimum((excess - rounding) * points_each, num_points + 1)).astype(np.intp)
+            excess = layer.costs + later[layer.following] - own[:, None]
+            share = np.minimum(excess - rounding, slack) / (slack or 1.0)  # without slack no cost differs
+            points = np.floor(share * num_points).astype(np.intp)
             np.maximum(points, 0, out=points)
             points[excess > slack] = num_points + 1
             walked.append(

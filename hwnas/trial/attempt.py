@@ -89,10 +89,11 @@ def described(error: BaseException) -> str:
     """An error's type and message, and the line it was raised on."""
     text = traceback.format_exception_only(error)[-1].strip()
     frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return text
-    last = frames[-1]
-    return f"{text} ({last.filename}, line {last.lineno}, in {last.name}" + (f": {last.line})" if last.line else ")")
+    if frames:
+        last = frames[-1]
+        text += f" ({last.filename}, line {last.lineno}, in {last.name}" + (f": {last.line})" if last.line else ")")
+    # A file's name that is not UTF-8 is in messages as lone surrogates, which no file and no database takes.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _step(step: object) -> int:

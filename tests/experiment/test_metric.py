@@ -45,8 +45,14 @@ def test_wrong_metrics():
     with pytest.raises(ConfigError, match="direction of 'a' must be maximise or minimise; got 'max'"):
         Metric("a", "max")
     for name in ("limit", "reference"):
-        with pytest.raises(ConfigError, match=f"The {name} of 'a' must be finite; got nan"):
-            Metric("a", **{name: math.nan})
+        for value in (math.nan, "3"):
+            with pytest.raises(ConfigError, match=f"The {name} of 'a' must be a finite number; got {value!r}"):
+                Metric("a", **{name: value})
+    with pytest.raises(ConfigError, match="The name of a metric must be a text; got 3"):
+        Metric(3)
+    for metrics in (["score"], "score", SIZE):
+        with pytest.raises(ConfigError, match="`metrics` must be a list of Metric"):
+            check_metrics(metrics)
     with pytest.raises(ConfigError, match="must name at least one metric"):
         check_metrics([])
     with pytest.raises(ConfigError, match="each metric once; 'size' is there 2 times"):

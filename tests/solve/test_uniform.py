@@ -48,6 +48,21 @@ def test_uniform_where_few_keep_a_budget(seed):
     assert_uniform(UniformSampler(space, [budget]), feasible)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e15, 1e300])
+@pytest.mark.parametrize("place", [0, 5])
+def test_costs_of_any_magnitude(scale, place):
+    # From the smallest numbers that doubles have to the largest; the limit is a cost, at place 0 the least of all.
+    rng = np.random.default_rng(place)
+    space = Space([*random_space(rng).choices, *(Choice(f"more{n}", tuple(range(5))) for n in range(3))])
+    cost = CostTable(space, 0.0, [Term(term.choices, term.values * scale) for term in random_table(space, rng).terms])
+    codes = space.enumerate_codes()
+    budget = Budget("cost", float(np.sort(cost.values(codes))[place]), "", cost)
+    feasible = codes[kept([budget], codes)]
+    assert len(feasible) < len(codes) / 64
+    assert_uniform(UniformSampler(space, [budget]), feasible)
+
+
 def test_a_limit_that_only_the_least_meets_exactly():
     space = stages()
     cost = random_table(space, np.random.default_rng(1), unit="ms")

@@ -1,5 +1,6 @@
 """What becomes of one attempt; executors' contract suite goes through the rest of it."""
 
+import os
 import signal
 import threading
 import time
@@ -49,6 +50,16 @@ def test_an_architecture_that_is_none():
 def test_an_error_without_a_line_of_source():
     function = eval("lambda architecture: 1 / 0")
     assert run(function).error.startswith("ZeroDivisionError: division by zero (<string>, line 1, in <lambda>")
+
+
+def test_a_message_that_is_no_utf_8():
+    # A file's name of any bytes is read with lone surrogates, which SQLite refuses.
+    def fails(architecture):
+        raise ValueError(f"no images in {os.fsdecode(b'caf\xe9')}")
+
+    ended = run(fails)
+    assert ended.status == "failed"
+    assert ended.error.encode().startswith(rb"ValueError: no images in caf\udce9 (")
 
 
 def test_errors_that_are_not_caught_are_raised():
