@@ -72,7 +72,7 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
 def _nothing_done(directory: Path, store: TrialStore) -> bool:
     """Whether the run has no trials, no results and no checkpoints; a table of measurements knows what it is of."""
     facts = {name for (name,) in store.execute("SELECT name FROM facts")}
-    if store.studies() or not facts <= {_CONFIGURATION, PHASE, SECONDS}:
+    if store.studies() or not facts <= {_CONFIGURATION, PHASE, SECONDS, SPACE}:
         return False
     return not any(path.is_dir() for path in directory.iterdir())
 

@@ -4,7 +4,7 @@ import pytest
 
 from hwnas.errors import RunDirectoryError, StoreError
 from hwnas.experiment.phases import Phases, ignore
-from hwnas.experiment.run_directory import STORE_NAME, open_run
+from hwnas.experiment.run_directory import SPACE, STORE_NAME, open_run
 from hwnas.store import Trial
 
 
@@ -23,8 +23,8 @@ def test_another_configuration_is_refused_by_key(tmp_path):
 
 
 def test_a_run_that_has_done_nothing_becomes_another(tmp_path):
-    with open_run(tmp_path / "run", {"budget": "macs<=1"}) as store, Phases(store, ignore)("search"):
-        pass
+    with open_run(tmp_path / "run", {"budget": "macs<=1"}) as store, Phases(store, ignore)("search"):  # as a search begins
+        store.set_fact(SPACE, {})
     with open_run(tmp_path / "run", {"budget": "macs<=1M"}) as store:
         assert store.fact("configuration") == {"budget": "macs<=1M"}
 
