@@ -23,7 +23,7 @@ def test_another_configuration_is_refused_by_key(tmp_path):
 
 
 def test_a_run_that_has_done_nothing_becomes_another(tmp_path):
-    with open_run(tmp_path / "run", {"budget": "macs<=1"}) as store, Phases(store, ignore)("search"):  # as a search begins
+    with open_run(tmp_path / "run", {"budget": "macs<=1"}) as store, Phases(store, ignore)("search"):
         store.set_fact(SPACE, {})
     with open_run(tmp_path / "run", {"budget": "macs<=1M"}) as store:
         assert store.fact("configuration") == {"budget": "macs<=1M"}
