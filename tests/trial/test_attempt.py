@@ -55,7 +55,7 @@ def test_an_error_without_a_line_of_source():
 def test_a_message_that_is_no_utf_8():
     # A file's name of any bytes is read with lone surrogates, which SQLite refuses.
     def fails(architecture):
-        raise ValueError(f"no images in {os.fsdecode(b'caf\xe9')}")
+        raise ValueError("no images in " + os.fsdecode(b"caf\xe9"))
 
     ended = run(fails)
     assert ended.status == "failed"
