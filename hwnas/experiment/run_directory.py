@@ -74,7 +74,7 @@ def _nothing_done(directory: Path, store: TrialStore) -> bool:
     facts = {name for (name,) in store.execute("SELECT name FROM facts")}
     if store.studies() or not facts <= {_CONFIGURATION, PHASE, SECONDS, SPACE}:
         return False
-    return not any(path.is_dir() for path in directory.iterdir())
+    return not any(path.is_dir() and any(path.iterdir()) for path in directory.iterdir())
 
 
 def _differences(found: object, wanted: object, key: str = "") -> list[str]:
