@@ -25,6 +25,7 @@ def test_another_configuration_is_refused_by_key(tmp_path):
 def test_a_run_that_has_done_nothing_becomes_another(tmp_path):
     with open_run(tmp_path / "run", {"budget": "macs<=1"}) as store, Phases(store, ignore)("search"):
         store.set_fact(SPACE, {})
+        (tmp_path / "run" / "search").mkdir()  # as a training makes it at once
     with open_run(tmp_path / "run", {"budget": "macs<=1M"}) as store:
         assert store.fact("configuration") == {"budget": "macs<=1M"}
 
@@ -38,6 +39,7 @@ def test_a_run_that_has_done_anything_stays_what_it_is(tmp_path, done):
             store.set_fact("candidate", 1)
         else:
             (tmp_path / "run" / "search").mkdir()
+            (tmp_path / "run" / "search" / "step-000000001.safetensors").write_bytes(b"")
     with pytest.raises(RunDirectoryError, match="seed is 1 there and 2 here"):
         open_run(tmp_path / "run", {"seed": 2})
     with open_run(tmp_path / "run", {"seed": 1}) as store:
