@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,13 @@ def command(
         typer.Option(help="A budget in quotes, instead of the configuration's; several of a kind, several networks."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME for NAME.toml if not given.")] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="What runs trials: inline, processes or ray; as [trials] says if not given.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; auto for the one this machine is in.")
+    ] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
     json: Json = False,
 ) -> None:
     """Find, train, export and verify a network for every set of budgets; the same command goes on where it was."""
@@ -37,6 +44,9 @@ def command(
     read = read_config(config)
     if budget:
         read = dataclasses.replace(read, budgets=tuple(budget))
+    given = {"executor": executor, "address": address, "concurrency": concurrency}
+    flags: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    read = dataclasses.replace(read, trials=dataclasses.replace(read.trials, **flags))
     run_search(read, out or Path("runs") / config.stem, title="", json=json)
 
 

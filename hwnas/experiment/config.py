@@ -33,12 +33,14 @@ from hwnas.errors import ConfigError, HwnasError
 from hwnas.experiment.search import DEFAULT_FINE_TUNE, DEFAULT_SHORT
 from hwnas.experiment.strategies import search_recipe
 from hwnas.experiment.study import Rivals
+from hwnas.experiment.trials import TrialOptions
 from hwnas.train import Recipe
 
 __all__ = ["DataConfig", "DeviceConfig", "SearchConfig", "read_config"]
 
 
 _DEFAULT_TRAIN = Recipe()
+_DEFAULT_TRIALS = TrialOptions()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,7 @@ class DeviceConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """Everything that the result of a search depends on.
+    """Everything that the result of a search depends on, and how its trials run.
 
     Attributes:
         space: the name of a family, or "file.py:factory".
@@ -93,6 +95,7 @@ class SearchConfig:
         budgets: as in "latency<=5ms"; several on one quantity give several networks.
         strategy: the search algorithm, and `strategy_options` its arguments.
         supernet: folder of a trained supernet; None: the search trains its own first.
+        trials: how the trials of a strategy that asks for evaluations run; of no account for what is found.
         seed: of all randomness.
         data: see `DataConfig`.
         device: see `DeviceConfig`.
@@ -109,6 +112,7 @@ class SearchConfig:
     strategy: str = "certified"
     strategy_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     supernet: str | None = None
+    trials: TrialOptions = _DEFAULT_TRIALS
     seed: int = 0
     data: DataConfig = DataConfig()
     device: DeviceConfig = DeviceConfig()

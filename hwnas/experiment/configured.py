@@ -19,6 +19,7 @@ from hwnas.experiment.found_network import found_networks
 from hwnas.experiment.phases import Advance, ignore
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.retraining import RetrainingResult, retrain
+from hwnas.experiment.scoring import Named
 from hwnas.experiment.search import search_each
 from hwnas.experiment.supernet import train_whole_space
 from hwnas.nn import ModelSpace
@@ -61,6 +62,12 @@ def search_configured(
         fine_tune=config.fine_tune,
         short=config.short,
         supernet=config.supernet,
+        trials=config.trials,
+        named=Named(
+            space=config.space,
+            space_options=config.space_options,
+            data=dataclasses.asdict(config.data) | {"seed": config.seed},
+        ),
         rivals=config.rivals,
         seed=config.seed,
         directory=directory,

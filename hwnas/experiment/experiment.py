@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwnas.cost import Budget, BudgetRequest, parse_budget
+from hwnas.cost import Budget, BudgetRequest
 from hwnas.device import Runtime
-from hwnas.errors import BudgetError, ConfigError
-from hwnas.experiment.budgets import Profilers, resolve
+from hwnas.errors import ConfigError
+from hwnas.experiment.budgets import Profilers, budget_identity, read_budgets, resolve
 from hwnas.experiment.engine import Engine
 from hwnas.experiment.executor import Executor
 from hwnas.experiment.executors import make_executor
@@ -25,7 +24,7 @@ from hwnas.experiment.metric import SCORE, Metric, check_metrics
 from hwnas.experiment.recorded import RecordedExperiment, read_experiment
 from hwnas.experiment.run_directory import SPACE, open_run
 from hwnas.experiment.standings import Found, Standings, TrialFront
-from hwnas.experiment.status import Session, Status, status_of
+from hwnas.experiment.status import Status, live_status
 from hwnas.nn import ModelSpace
 from hwnas.profiler import Profiler
 from hwnas.space import Space
@@ -91,12 +90,12 @@ class Experiment:
             raise ConfigError(f"`seed` must be a whole number of at least 0; got {seed!r}.")
         if timeout_seconds is not None and not 0 < timeout_seconds < math.inf:
             raise ConfigError(f"`timeout_seconds` must be above 0, or None for no limit; got {timeout_seconds}.")
-        if max_attempts < 1:
-            raise ConfigError(f"`max_attempts` must be at least 1; got {max_attempts}.")
+        if not isinstance(max_attempts, int) or max_attempts < 1:
+            raise ConfigError(f"`max_attempts` must be a whole number of at least 1; got {max_attempts!r}.")
         self._space = space
         self._evaluator: TrialEvaluator = _evaluator(evaluator)
         self._strategy = strategy
-        self._requests = [parse_budget(b) if isinstance(b, str) else b for b in budgets]
+        self._requests = read_budgets(space, budgets)
         self._metrics = check_metrics(metrics)
         self._profilers = dict(profilers or {})
         self._executor = executor
@@ -106,7 +105,6 @@ class Experiment:
         self._timeout_seconds = timeout_seconds
         self._max_attempts = max_attempts
         check_strategy(strategy)
-        _check_budgets(space, self._requests)
         if directory is None:
             directory = tempfile.mkdtemp(prefix="hwnas-")
             warnings.warn(
@@ -153,18 +151,13 @@ class Experiment:
             store.set_fact(SPACE, (self._space.space if isinstance(self._space, ModelSpace) else self._space).to_json())
             engine = self._ready_engine()
             engine.catch_up(store)
-            before, seconds, began = self._standings.counts.total(), store.seconds(_STUDY), time.monotonic()
-
-            def status() -> Status:
-                now = Session(
-                    max_trials=max_trials,
-                    max_duration_seconds=max_duration_seconds,
-                    num_ended=self._standings.counts.total() - before,
-                    seconds=time.monotonic() - began,
-                )
-                running, elapsed = engine.num_running, seconds + now.seconds
-                return status_of(self._standings, now, num_running=running, seconds_elapsed=elapsed)
-
+            status = live_status(
+                self._standings,
+                lambda: engine.num_running,
+                max_trials=max_trials,
+                max_duration_seconds=max_duration_seconds,
+                seconds_before=store.seconds(_STUDY),
+            )
             engine.run(
                 self._evaluator,
                 executor,
@@ -262,7 +255,7 @@ class Experiment:
             "space": space.uid,
             "strategy": strategy_name(self._strategy),
             "evaluator": _identity_of(self._evaluator),
-            "budgets": sorted(map(str, self._requests)),
+            "budgets": sorted(map(budget_identity, self._requests)),
             "metrics": [dataclasses.asdict(metric) for metric in self._metrics],
             "profilers": sorted(self._profilers),
             "seed": self._seed,
@@ -292,15 +285,3 @@ def _identity_of(evaluator: TrialEvaluator) -> dict[str, Any]:
         if isinstance(value, str) and ".py:" in value:
             options[name] = value.rpartition("/")[2]
     return {"kind": type(evaluator).__name__, **options}
-
-
-def _check_budgets(space: Space | ModelSpace, requests: Sequence[Budget | BudgetRequest]) -> None:
-    names = [request.profiler for request in requests]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise BudgetError(f"An experiment has one limit on each quantity; there are several on {twice[0]}. Give one.")
-    texts = [request for request in requests if not isinstance(request, Budget)]
-    if texts and not isinstance(space, ModelSpace):
-        raise BudgetError(
-            f"The budget {str(texts[0])!r} is on a network's cost, but a Space has no network. Give a ModelSpace, or a "
-            "Budget with a table: CostTable.from_options."
-        )

@@ -28,6 +28,7 @@ from hwnas.experiment.phases import Advance, Phases, ignore, training_steps
 from hwnas.experiment.reporting import write_evidence
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.run_directory import NETWORKS, SPACE, open_run
+from hwnas.experiment.scoring import Named
 from hwnas.experiment.strategies import (
     StrategyFactory,
     is_one_shot,
@@ -38,6 +39,7 @@ from hwnas.experiment.strategies import (
 )
 from hwnas.experiment.study import Rivals, Study
 from hwnas.experiment.supernet import train_whole_space
+from hwnas.experiment.trials import TrialOptions
 from hwnas.nn import ModelSpace
 from hwnas.strategy import OneShot
 from hwnas.strategy.feasible import require_feasible
@@ -90,6 +92,8 @@ def search_each(
     fine_tune: Recipe | None = None,
     short: Recipe | None = None,
     supernet: str | Path | None = None,
+    trials: TrialOptions | None = None,
+    named: Named | None = None,
     rivals: Rivals = "score",
     seed: int = 0,
     directory: str | Path | None = None,
@@ -121,6 +125,8 @@ def search_each(
         fine_tune: how the chosen network is trained further.
         short: how finalists are trained before they are compared.
         supernet: the folder of a trained supernet; without it one is trained in the run's folder.
+        trials: how the trials of a strategy that asks for evaluations run; in line if not given.
+        named: what names the space and the data to workers; needed by trials that do not run in line.
         rivals: what simple searches find is "score"d with the supernet's weights, also "train"ed, measured and tested
             as the chosen network is, or left out ("none").
         seed: of everything.
@@ -143,6 +149,18 @@ def search_each(
         )
     options = dict(strategy_options or {})
     _, max_trials = split_options(strategy, options)
+    trials = trials or TrialOptions()
+    if is_one_shot(strategy) and trials != TrialOptions():
+        raise ConfigError(
+            f"The strategy {strategy!r} takes steps and has no trials, so [trials], --executor, --address and "
+            "--concurrency have no use. Leave them out, or take a strategy that asks for evaluations."
+        )
+    if trials.has_workers and named is None:
+        raise ConfigError(
+            "A search from Python with a space and data of its own runs its trials in line, for workers cannot make "
+            f"them; got the executor {trials.executor!r}. Leave the executor out, or search by a configuration that "
+            'names them: `hwnas search config.toml`, with space = "file.py:factory".'
+        )
     check_inputs(space, data)
     if supernet is not None:
         load_supernet(space, supernet)  # before anything is measured: a wrong one is said at once
@@ -214,6 +232,9 @@ def search_each(
                 name=slug(budget_set),
                 strategy=made,
                 max_trials=max_trials,
+                trials=trials,
+                named=named,
+                weights=None if in_steps else Path(supernet or folder / "supernet"),
                 search=search,
                 settings={"options": identity["strategy_options"], "supernet": identity["supernet"]},
                 fine_tune=fine_tune or DEFAULT_FINE_TUNE,

@@ -84,7 +84,7 @@ class Standings:
     """
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
-        self._metrics = tuple(metrics)
+        self.metrics = tuple(metrics)
         self.counts: Counter[TrialStatus] = Counter()
         self._thoroughness = 0
         self._forget()
@@ -116,7 +116,7 @@ class Standings:
     @property
     def hypervolume(self) -> float | None:
         """See `TrialFront`."""
-        if self._hypervolume is None and self._worst is not None and len(self._metrics) <= 2:
+        if self._hypervolume is None and self._worst is not None and len(self.metrics) <= 2:
             self._hypervolume = hypervolume([point for point, _ in self._front], self._reference())
         return self._hypervolume
 
@@ -126,8 +126,8 @@ class Standings:
         reference = () if self._worst is None else self._reference()
         return TrialFront(
             members=tuple(found(trial, 0.0) for _, trial in members),
-            metrics=tuple(metric.name for metric in self._metrics),
-            reference=tuple(m.signed(value) for m, value in zip(self._metrics, reference, strict=False)),
+            metrics=tuple(metric.name for metric in self.metrics),
+            reference=tuple(m.signed(value) for m, value in zip(self.metrics, reference, strict=False)),
             hypervolume=self.hypervolume,
         )
 
@@ -135,7 +135,7 @@ class Standings:
         assert self._worst is not None
         return tuple(
             worst if metric.reference is None else metric.signed(metric.reference)
-            for metric, worst in zip(self._metrics, self._worst, strict=True)
+            for metric, worst in zip(self.metrics, self._worst, strict=True)
         )
 
 

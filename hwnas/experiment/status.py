@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
 
 from hwnas.experiment.standings import Found, Standings
+from hwnas.report.formats import format_seconds
 
-__all__ = ["Session", "Status", "status_of"]
+__all__ = ["Session", "Status", "live_status", "status_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Status:
-    """How far an experiment is.
+    """How far an experiment is; as a text one line, so that `run(progress=print)` tells what goes on.
 
     Attributes:
+        metrics: the names of what is wanted; the first is the score.
         num_complete: trials with metrics.
         num_running: begun and not ended (of a killed process: they are tried again).
         num_failed: trials that raised, ran past their time, gave no usable metrics or died too often.
@@ -26,6 +30,7 @@ class Status:
         seconds_left: at the present pace, as far as `max_trials` or the time limit tell; None: not known.
     """
 
+    metrics: tuple[str, ...]
     num_complete: int
     num_running: int
     num_failed: int
@@ -41,6 +46,26 @@ class Status:
     def num_ended(self) -> int:
         """Trials that are over, in whatever way."""
         return self.num_complete + self.num_failed + self.num_stopped + self.num_refused
+
+    @property
+    def detail(self) -> str:
+        """All but how many trials are over, in a few words: "1 running, 2 failed, best score 0.93, 31 s left"."""
+        counts = [("running", self.num_running), ("failed", self.num_failed)]
+        counts += [("stopped", self.num_stopped), ("refused", self.num_refused)]
+        words = [f"{number} {name}" for name, number in counts if number]
+        if self.best is not None:
+            score = self.metrics[0]
+            values = {**self.best.costs, **self.best.metrics}
+            words.append(f"best {score} {values[score]:.4g}")
+        if len(self.metrics) > 1 and self.hypervolume is not None:
+            words.append(f"hypervolume {self.hypervolume:.4g}")
+        if self.seconds_left:
+            words.append(f"{format_seconds(self.seconds_left)} left")
+        return ", ".join(words)
+
+    def __str__(self) -> str:
+        of = "" if self.max_trials is None else f" of {self.max_trials}"
+        return ", ".join(filter(None, [f"{self.num_ended}{of} trials over", self.detail]))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +89,7 @@ def status_of(standings: Standings, session: Session, *, num_running: int, secon
     """The status from the trials so far and the present, or last, session."""
     counts = standings.counts
     return Status(
+        metrics=tuple(metric.name for metric in standings.metrics),
         num_complete=counts["complete"],
         num_running=num_running,
         num_failed=counts["failed"],
@@ -75,6 +101,37 @@ def status_of(standings: Standings, session: Session, *, num_running: int, secon
         seconds_elapsed=seconds_elapsed,
         seconds_left=_seconds_left(session, num_ended=counts.total()),
     )
+
+
+def live_status(
+    standings: Standings,
+    num_running: Callable[[], int],
+    *,
+    max_trials: int | None,
+    max_duration_seconds: float | None,
+    seconds_before: float,
+) -> Callable[[], Status]:
+    """What says, whenever it is called, how far the session is that begins now.
+
+    Args:
+        standings: kept up to date.
+        num_running: trials under way.
+        max_trials, max_duration_seconds: as given to `run`.
+        seconds_before: that earlier sessions have worked.
+    """
+    before, began = standings.counts.total(), time.monotonic()
+
+    def status() -> Status:
+        session = Session(
+            max_trials=max_trials,
+            max_duration_seconds=max_duration_seconds,
+            num_ended=standings.counts.total() - before,
+            seconds=time.monotonic() - began,
+        )
+        elapsed = seconds_before + session.seconds
+        return status_of(standings, session, num_running=num_running(), seconds_elapsed=elapsed)
+
+    return status
 
 
 def _seconds_left(session: Session, *, num_ended: int) -> float | None:

@@ -16,8 +16,8 @@ from hwnas.experiment.finishing import Finished, Finishing
 from hwnas.experiment.one_shot import SearchLog, run_one_shot
 from hwnas.experiment.phases import Phases, training_steps
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult, versions
-from hwnas.experiment.scoring import Scorer
-from hwnas.experiment.trials import run_trials
+from hwnas.experiment.scoring import Named, Scorer, scorer_reference
+from hwnas.experiment.trials import TrialOptions, run_trials
 from hwnas.nn import ModelSpace
 from hwnas.nn.families import HasStrings
 from hwnas.solve import maximise
@@ -41,8 +41,9 @@ _RIVAL_SECONDS = 20.0
 class Study:
     """The search for one network; `search.search_each` explains the fields.
 
-    `name` is that of its trials and facts in the store; `strategy` is a new one, `max_trials` for those that ask,
-    `search` the recipe of those that take steps, and `settings` what their steps depend on.
+    `name` is that of its trials and facts in the store; `strategy` is a new one, `max_trials` and `trials` for those
+    that ask, `search` the recipe of those that take steps, and `settings` what their steps depend on. `weights` is the
+    folder of the supernet; None: the strategy trains it.
     """
 
     space: ModelSpace
@@ -56,6 +57,9 @@ class Study:
     name: str
     strategy: Strategy | OneShot
     max_trials: int | None
+    trials: TrialOptions
+    named: Named | None
+    weights: Path | None
     search: Recipe
     settings: Mapping[str, Any]
     fine_tune: Recipe
@@ -75,18 +79,29 @@ class Study:
             if isinstance(self.strategy, OneShot):
                 self._take_steps(self.strategy, advance)
             else:
-                run_trials(
-                    self.strategy,
-                    self.scorer,
-                    self.store,
-                    study=self.name,
-                    max_trials=self.max_trials,
-                    progress=advance,
-                )
+                self._run_trials(self.strategy, self.name, self.max_trials, advance)
         finished = self._finishing.finish(self.strategy.derive, study=self.name, directory=self.directory)
         result = self._result(finished)
         result.write()
         return result
+
+    def _run_trials(self, strategy: Strategy, study: str, max_trials: int | None, advance: Callable[..., None]) -> None:
+        reference = None
+        if self.named is not None and self.weights is not None and self.trials.has_workers:
+            reference = scorer_reference(
+                self.named, self.weights, teacher=self._largest_of_all, short_recipe=self.short, seed=self.seed
+            )
+        run_trials(
+            strategy,
+            self.scorer,
+            self.store,
+            study=study,
+            max_trials=max_trials,
+            options=self.trials,
+            reference=reference,
+            log_folder=self.directory / "workers",
+            progress=lambda status: advance(status.num_ended, status.max_trials, status.detail),
+        )
 
     def _take_steps(self, strategy: OneShot, advance: Callable[..., None]) -> None:
         run_one_shot(
@@ -196,7 +211,7 @@ class Study:
         random = Random(self.space.space, self.budgets, seed=self.seed)
         study = f"{self.name}/best-of-random"
         with self.phases("rivals", study=self.name) as advance:
-            run_trials(random, self.scorer, self.store, study=study, max_trials=num_trials, progress=advance)
+            self._run_trials(random, study, num_trials, advance)
         return self._rival(f"best-of-{num_trials}-random-feasible", random.derive)
 
     def _rival(self, name: str, derive: Callable[[Sequence[Budget]], Derived]) -> RivalResult:

@@ -1,19 +1,70 @@
-"""The main job's ask/tell strategies: the engine, in line, over a function that scores proposals."""
+"""The main job's strategies that ask: the engine over a function that scores proposals, and how its trials run."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
+from pathlib import Path
 
-from hwnas.errors import ConfigError
+from hwnas.errors import ConfigError, StrategyError
 from hwnas.experiment.engine import Engine
+from hwnas.experiment.executor import Executor
+from hwnas.experiment.executors import make_executor
 from hwnas.experiment.inline import InlineExecutor
+from hwnas.experiment.metric import SCORE
+from hwnas.experiment.standings import Standings
+from hwnas.experiment.status import Status, live_status
 from hwnas.space import Architecture
 from hwnas.store import Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, Strategy
 from hwnas.trial import Evaluated, EvaluatorReference, TrialContext
 
-__all__ = ["run_trials"]
+__all__ = ["ProposalEvaluator", "TrialOptions", "run_trials"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialOptions:
+    """How the trials of a search run; a search goes on under other ones as well.
+
+    Attributes:
+        executor: `inline` for one after the other in this process, `processes` for some on this machine, or `ray`.
+        address: of the Ray cluster, `auto` for the one that this machine is in; None: one on this machine.
+        concurrency: trials at a time; None: one.
+        timeout_seconds: after which a trial has failed; None: it may take any time.
+        max_attempts: how often a trial is begun whose process or worker dies, before it has failed.
+        max_duration_seconds: after which no trial of a search is begun, all times that it ran together.
+
+    Raises:
+        ConfigError: an unknown executor, one that cannot do what is asked, or a number out of range.
+    """
+
+    executor: str = "inline"
+    address: str | None = None
+    concurrency: int | None = None
+    timeout_seconds: float | None = None
+    max_attempts: int = 3
+    max_duration_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        make_executor(self.executor, self.concurrency, address=self.address)  # raises what there is to raise
+        for name in ("timeout_seconds", "max_duration_seconds"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"`{name}` must be above 0 and finite; got {value}.")
+        if self.max_attempts < 1:
+            raise ConfigError(f"`max_attempts` must be at least 1; got {self.max_attempts}.")
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether trials run in other processes than this."""
+        return self.executor != "inline"
+
+    def make_executor(self, log_folder: Path | None) -> Executor:
+        """A new executor; in line an evaluation that raises ends the search, see `run_trials`."""
+        if not self.has_workers:
+            return InlineExecutor(catch=())
+        return make_executor(self.executor, self.concurrency, log_folder=log_folder, address=self.address)
 
 
 def run_trials(
@@ -23,12 +74,16 @@ def run_trials(
     *,
     study: str,
     max_trials: int | None = None,
-    progress: Callable[[int], None] = lambda num_trials: None,
+    options: TrialOptions | None = None,
+    reference: EvaluatorReference | None = None,
+    log_folder: Path | None = None,
+    progress: Callable[[Status], None] = lambda status: None,
 ) -> int:
-    """Ask, evaluate, write, tell, until the strategy has finished or `max_trials` are done.
+    """Ask, evaluate, write, tell, until the strategy has finished, `max_trials` are done or the time is up.
 
-    Trials that the store already has are told again without being evaluated. An evaluation that raises ends the search
-    with its error: with one supernet's weights and data none is expected, and the next would not do better.
+    Trials that the store already has are told again without being evaluated. In line an evaluation that raises ends the
+    search with its error: with one supernet's weights and data none is expected, and the next would not do better. In
+    a worker it fails its trial, as does running out of memory or of time there, and the search goes on.
 
     Args:
         strategy: a new one; it is told the study's history first.
@@ -36,34 +91,77 @@ def run_trials(
         store: where trials are kept.
         study: the name of this search within the store.
         max_trials: how many trials the study has at most; None runs until the strategy has finished.
-        progress: told the number of trials done after each.
+        options: how trials run; in line if not given.
+        reference: how a worker makes an evaluator that gives the same scores; None: it cannot.
+        log_folder: where workers write what they print; None: nowhere.
+        progress: told the status after every trial that is begun or ends.
 
     Returns:
         How many trials the study now has.
 
     Raises:
+        ConfigError: trials are to run in workers, which cannot make the evaluator.
         RunDirectoryError: the history is not one that this strategy would have made.
+        StrategyError: every trial has failed.
     """
-    num_told = 0
+    options = options or TrialOptions()
+    standings = Standings(SCORE)
+    last_error = ""
 
     def on_tell(trial: Trial, outcome: Outcome) -> None:
-        nonlocal num_told
-        num_told += 1
-        progress(num_told)
+        nonlocal last_error
+        last_error = trial.error or last_error
+        standings.add(trial, outcome)
 
-    engine = Engine(strategy, study=study, max_attempts=None, on_tell=on_tell)
+    engine = Engine(
+        strategy,
+        study=study,
+        timeout_seconds=options.timeout_seconds,
+        max_attempts=options.max_attempts,
+        on_tell=on_tell,
+    )
     engine.catch_up(store)
-    engine.run(_Scoring(evaluate), InlineExecutor(catch=()), max_trials=max_trials)
-    return num_told
+    seconds_before = store.seconds(study)
+    limit = options.max_duration_seconds
+    left = None if limit is None else max(0.0, limit - seconds_before)
+    num_asked = standings.counts.total() + engine.num_running
+    if engine.num_running or (left != 0.0 and (max_trials is None or num_asked < max_trials)):
+        status = live_status(
+            standings,
+            lambda: engine.num_running,
+            max_trials=max_trials,
+            max_duration_seconds=left,
+            seconds_before=seconds_before,
+        )
+        engine.run(
+            ProposalEvaluator(evaluate, reference),
+            options.make_executor(log_folder),
+            max_trials=max_trials,
+            max_duration_seconds=left,
+            on_change=lambda: progress(status()),
+        )
+    if standings.counts.total() and not standings.counts["complete"]:
+        raise StrategyError(
+            f"Of the {standings.counts.total()} trials of {study!r} none has given a score; the last said: "
+            f"{last_error} Mend what is wrong and give another folder: what has failed is not tried again."
+        )
+    return standings.counts.total()
 
 
-class _Scoring:
-    """A function of proposals as an evaluator."""
+class ProposalEvaluator:
+    """A function of proposals as an evaluator.
 
-    def __init__(self, evaluate: Callable[[Proposal], Outcome]) -> None:
+    Args:
+        evaluate: scores one proposal.
+        reference: how another process makes the same; None: it cannot.
+    """
+
+    def __init__(self, evaluate: Callable[[Proposal], Outcome], reference: EvaluatorReference | None = None) -> None:
         self._evaluate = evaluate
+        self._reference = reference
 
     def evaluate_trial(self, architecture: Architecture, context: TrialContext) -> Evaluated:
+        """The metrics "score" and, where there is one, "loss"."""
         proposal = Proposal(
             architecture=architecture,
             fidelity=context.fidelity,  # type: ignore[arg-type]  # as a proposal had it
@@ -74,4 +172,11 @@ class _Scoring:
         return Evaluated(metrics={"score": outcome.score, **loss}, scores=outcome.scores)
 
     def reference(self) -> EvaluatorReference:
-        raise ConfigError("A supernet in this process is scored in line only; use the executor 'inline'.")
+        """What it was given.
+
+        Raises:
+            ConfigError: nothing.
+        """
+        if self._reference is None:
+            raise ConfigError("A supernet in this process is scored in line only; use the executor 'inline'.")
+        return self._reference

@@ -7,6 +7,7 @@ import pytest
 
 from hwnas.errors import BudgetError, ConfigError
 from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig, read_config
+from hwnas.experiment.trials import TrialOptions
 from hwnas.strategy import DARTS
 from hwnas.train import Recipe
 
@@ -120,7 +121,13 @@ def test_files_that_cannot_be_read(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize(
     ("heading", "record"),
-    [("At the top", SearchConfig), ("`[data]`", DataConfig), ("`[device]`", DeviceConfig), ("`[train]`", Recipe)],
+    [
+        ("At the top", SearchConfig),
+        ("`[data]`", DataConfig),
+        ("`[device]`", DeviceConfig),
+        ("`[trials]`", TrialOptions),
+        ("`[train]`", Recipe),
+    ],
 )
 def test_every_key_and_default_stands_in_the_documentation(heading: str, record: type) -> None:
     text = (pathlib.Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
@@ -144,3 +151,21 @@ def test_search_fills_the_recipe_of_the_strategys_paper(tmp_path: pathlib.Path) 
         read(tmp_path, 'space = "x"\n[search]\nepochs = 3')
     with pytest.raises(ConfigError, match=r"Unknown key `search\.epoch`"):
         read(tmp_path, 'space = "x"\nstrategy = "darts"\n[search]\nepoch = 3')
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('executor = "threads"', r"in \[trials\], Unknown executor 'threads'; known are inline, processes, ray"),
+        ("concurrency = 3", r"In line one trial runs at a time; got concurrency=3\. Set executor=\"processes\""),
+        ('executor = "processes"\nconcurrency = 0', "`concurrency` must be a whole number of at least 1; got 0"),
+        ('executor = "processes"\naddress = "auto"', "`address` is of a cluster, for executor=\"ray\"; got 'auto'"),
+        ("timeout_seconds = 0", r"`timeout_seconds` must be above 0 and finite; got 0\.0"),
+        ("max_duration_seconds = inf", "`max_duration_seconds` must be above 0 and finite; got inf"),
+        ("max_attempts = 0", "`max_attempts` must be at least 1; got 0"),
+        ("workers = 3", r"Unknown key `trials\.workers`\. Known here are address, concurrency, executor"),
+    ],
+)
+def test_trials_that_cannot_be_run(tmp_path: pathlib.Path, table: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path, f'space = "x"\n[trials]\n{table}\n')

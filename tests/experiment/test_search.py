@@ -10,8 +10,17 @@ from safetensors.torch import load_file
 
 import hwnas
 import hwnas.device
-from hwnas.errors import BudgetError, CheckpointError, DataError, FingerprintError, InfeasibleError, RunDirectoryError
+from hwnas.errors import (
+    BudgetError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    FingerprintError,
+    InfeasibleError,
+    RunDirectoryError,
+)
 from hwnas.experiment import search
+from hwnas.experiment.trials import TrialOptions
 from hwnas.nn import ModelSpace
 from hwnas.testing.fake_runtime import FakeRuntime
 from tests.experiment.examples import OPTIONS, RECIPE, SHORT, TinyNet, tiny_data, tiny_search, tiny_space
@@ -171,3 +180,9 @@ def test_as_a_library_on_the_real_device(tmp_path):
     assert result.export(tmp_path / "net.onnx").is_file()
     again = hwnas.device.read_table(tmp_path / "table.sqlite")
     assert again == table  # finished before: the search has measured nothing into it
+
+
+def test_objects_of_this_process_are_searched_in_line_only(tmp_path):
+    with pytest.raises(ConfigError, match=r"runs its trials in line.*got the executor 'processes'"):
+        tiny_search(tmp_path / "run", trials=TrialOptions(executor="processes"))
+    assert not (tmp_path / "run").exists()

@@ -1,9 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 
 from hwnas.errors import ConfigError, RunDirectoryError
 from hwnas.experiment import read_experiment
-from hwnas.experiment.trials import _Scoring, run_trials
+from hwnas.experiment.trials import ProposalEvaluator, TrialOptions, run_trials
 from hwnas.store import TrialStore
 from hwnas.strategy import Certified, RegularizedEvolution
 from tests.strategy.planted import PlantedEvaluator, planted_space, random_table
@@ -77,4 +79,24 @@ def test_an_error_of_the_main_jobs_scoring_ends_it_and_the_trial_is_tried_again(
 
 def test_a_scorer_of_this_process_stays_in_it():
     with pytest.raises(ConfigError, match="A supernet in this process is scored in line only"):
-        _Scoring(PlantedEvaluator(UTILITY)).reference()
+        ProposalEvaluator(PlantedEvaluator(UTILITY)).reference()
+
+
+def slow(proposal):
+    time.sleep(1.1)
+    return PlantedEvaluator(UTILITY)(proposal)
+
+
+def test_the_time_counts_over_all_calls(tmp_path):
+    for _ in range(2):
+        with TrialStore(tmp_path / "run.sqlite") as store:
+            strategy = RegularizedEvolution(SPACE, seed=0)
+            options = TrialOptions(max_duration_seconds=1.0)
+            assert run_trials(strategy, slow, store, study="s", max_trials=9, options=options) == 1
+
+
+def test_trials_in_workers_need_what_names_the_scorer(tmp_path):
+    strategy = RegularizedEvolution(SPACE, seed=0)
+    options = TrialOptions(executor="processes")
+    with TrialStore(tmp_path / "run.sqlite") as store, pytest.raises(ConfigError, match="scored in line only"):
+        run_trials(strategy, PlantedEvaluator(UTILITY), store, study="s", max_trials=2, options=options)
