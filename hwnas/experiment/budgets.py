@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from hwnas.cost import Budget, BudgetRequest, CostTable, LatencyTable, format_quantity
+from hwnas.cost import Budget, BudgetRequest, CostTable, LatencyTable, format_quantity, parse_budget
 from hwnas.errors import BudgetError
 from hwnas.nn import ModelSpace
 from hwnas.profiler import (
@@ -18,8 +19,9 @@ from hwnas.profiler import (
     PeakMemoryProfiler,
     SizeProfiler,
 )
+from hwnas.space import Space
 
-__all__ = ["Profilers", "budget_sets", "resolve", "slug"]
+__all__ = ["Profilers", "budget_identity", "budget_sets", "read_budgets", "resolve", "slug"]
 
 
 _WITHOUT_DEVICE: Mapping[str, Callable[[ModelSpace], CostProfiler]] = {
@@ -98,3 +100,36 @@ def slug(budgets: Sequence[Budget]) -> str:
     """A set of budgets as a name for files: "latency-5ms_params-4M"; "no-budget" without any."""
     texts = [f"{b.profiler}-{format_quantity(b.limit, b.unit).replace('µ', 'u')}" for b in budgets]
     return "_".join(re.sub(r"[^0-9A-Za-z.-]+", "", text) for text in texts) or "no-budget"
+
+
+def read_budgets(
+    space: Space | ModelSpace, budgets: Sequence[Budget | BudgetRequest | str]
+) -> list[Budget | BudgetRequest]:
+    """The budgets of an experiment, texts among them read.
+
+    Raises:
+        BudgetError: no list of budgets, one that cannot be read, two on one quantity, or text without a `ModelSpace`.
+    """
+    if isinstance(budgets, str) or not isinstance(budgets, Sequence):
+        raise BudgetError(f"`budgets` must be a list; got {budgets!s}. Write [...] around a single one.")
+    requests = [budget if isinstance(budget, Budget | BudgetRequest) else parse_budget(budget) for budget in budgets]
+    names = [request.profiler for request in requests]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BudgetError(f"An experiment has one limit on each quantity; there are several on {twice[0]}. Give one.")
+    texts = [request for request in requests if not isinstance(request, Budget)]
+    if texts and not isinstance(space, ModelSpace):
+        raise BudgetError(
+            f"The budget {str(texts[0])!r} is on a network's cost, but a Space has no network. Give a ModelSpace, or a "
+            "Budget with a table: CostTable.from_options."
+        )
+    return requests
+
+
+def budget_identity(budget: Budget | BudgetRequest) -> str:
+    """What tells budgets apart: the limit to its last bit, and a digest of the table that costs are read from."""
+    if isinstance(budget, BudgetRequest):
+        return str(budget)
+    digest = hashlib.sha256()
+    for row in [budget.cost] if isinstance(budget.cost, CostTable) else budget.cost.rows:
+        digest.update(repr((row.constant, [(term.choices, term.values.tolist()) for term in row.terms])).encode())
+    return f"{budget.profiler}<={float(budget.limit)!r} {budget.unit} (table {digest.hexdigest()[:16]})"

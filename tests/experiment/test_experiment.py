@@ -325,6 +325,15 @@ def test_another_experiments_folder_is_refused(tmp_path, options, key):
         Experiment(**(arguments | options)).run(2)
 
 
+@pytest.mark.parametrize("other", [Budget("cost", 9.00001, "", COST), Budget("cost", 9.0, "", COST * 0.5)])
+def test_budgets_that_read_alike_are_told_apart(tmp_path, other):
+    budget = Budget("cost", 9.0, "", COST)
+    assert str(other) == str(budget)
+    Experiment(SPACE, score, "random", budgets=[budget], directory=tmp_path).run(2)
+    with pytest.raises(RunDirectoryError, match="another configuration: budgets"):
+        Experiment(SPACE, score, "random", budgets=[other], directory=tmp_path).run(2)
+
+
 def test_a_damaged_folder_is_refused_and_left(tmp_path):
     Experiment(SPACE, score, "random", directory=tmp_path).run(20)
     file = tmp_path / "run.sqlite"
@@ -365,8 +374,11 @@ class NoStrategy:
         ({"strategy": NoStrategy}, ConfigError, "gave a NoStrategy, which is no strategy"),
         ({"seed": -1}, ConfigError, "`seed` must be a whole number of at least 0; got -1"),
         ({"timeout_seconds": 0}, ConfigError, "`timeout_seconds` must be above 0, or None for no limit; got 0"),
-        ({"max_attempts": 0}, ConfigError, "`max_attempts` must be at least 1; got 0"),
+        ({"max_attempts": 0}, ConfigError, "`max_attempts` must be a whole number of at least 1; got 0"),
+        ({"max_attempts": "3"}, ConfigError, "`max_attempts` must be a whole number of at least 1; got '3'"),
         ({"executor": "cloud"}, ConfigError, "Unknown executor 'cloud'; known are inline"),
+        ({"budgets": "macs<=3M"}, BudgetError, "`budgets` must be a list; got macs<=3M"),
+        ({"budgets": [3]}, BudgetError, "A budget must read profiler<=limit, as in latency<=5ms; got 3"),
         ({"budgets": ["macs<=3M"]}, BudgetError, "a Space has no network. Give a ModelSpace"),
         (
             {"budgets": [Budget("cost", 1.0, "", COST), Budget("cost", 2.0, "", COST)]},
