@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hwnas.cli.main import main
 from hwnas.cost import LatencyTable, parse_budget
 from hwnas.experiment import STRATEGIES, read_config
 from hwnas.experiment.budgets import Profilers, resolve
@@ -21,10 +22,11 @@ STRATEGIES_PAGE = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", STRATEGIES_PAGE, re.MULTILINE | re.DOTALL))
 WHOLE_FILES = [
     (f"{page.name}, {number}", text)
-    for page in (ROOT / "README.md", ROOT / "docs" / "strategies.md")
+    for page in (ROOT / "README.md", ROOT / "docs" / "strategies.md", ROOT / "docs" / "experiments.md")
     for number, text in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL), 1)
 ]
 PROGRAMS = re.findall(r"```python\n(.*?)```", STRATEGIES_PAGE, re.DOTALL)
+EXPERIMENTS_PAGE = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
 GIVEN_BY_THE_SEARCH = {"space", "budgets", "seed", "priors"}
 
 
@@ -80,6 +82,38 @@ def test_programs_run_word_for_word(tmp_path: Path, program: str) -> None:
     done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(("minus absolute error -", "['first']", "within the limit: True"))
+
+
+def test_the_page_of_experiments_runs_word_for_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its programs as files in one folder, then every command as it stands there."""
+    programs = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", EXPERIMENTS_PAGE, re.DOTALL)
+    assert len(programs) == EXPERIMENTS_PAGE.count("```python")
+    for name, text in programs:
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    [commands] = re.findall(r"```sh\n(.*?)```", EXPERIMENTS_PAGE, re.DOTALL)
+    printed = {}
+    for command in commands.splitlines():
+        program, *arguments = command.split()
+        if program == "python":
+            done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stderr
+            printed[command] = done.stdout
+        else:
+            assert program == "hwnas"
+            with pytest.raises(SystemExit) as left:
+                main(arguments)
+            printed[command] = capsys.readouterr().out
+            assert left.value.code == 0, command
+    first = printed["python first.py"]
+    assert "15 of 15 trials over, best accuracy 0.9" in first
+    assert "15 complete\nruns/first/top/top.json" in first
+    assert printed["python second.py"].startswith("12 of 12 trials over, ")
+    assert "15 trials added" in printed["hwnas export-optuna runs/first sqlite:///optuna.db"]
+    assert '"complete": ' in printed["hwnas status runs/second --json"]
+    assert len(printed["hwnas top runs/first -k 3"].splitlines()) == 5
 
 
 def test_the_readme_lists_every_family_with_its_size() -> None:

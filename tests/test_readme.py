@@ -26,7 +26,19 @@ def test_every_verb_of_the_table_answers():
     from hwnas.cli.main import app
 
     verbs = set(re.findall(r"^\| `hwnas (\w+)", README, re.MULTILINE))
-    assert verbs == {"spaces", "profile", "measure", "train", "search", "retrain", "verify", "export", "demo"}
+    assert verbs == {
+        "spaces",
+        "profile",
+        "measure",
+        "train",
+        "search",
+        "status",
+        "top",
+        "retrain",
+        "verify",
+        "export",
+        "demo",
+    }
     for verb in verbs:
         result = CliRunner().invoke(app, [verb, "--help"])
         assert result.exit_code == 0
