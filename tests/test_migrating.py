@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 import hwnas
+from tests.examples.programs import own_modules
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -54,13 +55,8 @@ def test_every_name_is_there_with_its_arguments(name):
 def help_of(program: str) -> str:
     """What `program --help` prints, in this process, which is quicker."""
     printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
-        patch.syspath_prepend((ROOT / program).parent)
-        before = set(sys.modules)
+    with own_modules((ROOT / program).parent), redirect_stdout(printed):
         main = runpy.run_path(str(ROOT / program))["main"]
-        for name in set(sys.modules) - before:  # files beside the program; other folders have some of the same name
-            if "." not in name and Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(EXAMPLES):
-                del sys.modules[name]
         with pytest.raises(SystemExit) as ended:
             main(["--help"])
     assert ended.value.code == 0

@@ -88,7 +88,7 @@ class WorkerProcess:
         Raises:
             EOFError: it is gone, and has said nothing more.
         """
-        has_died = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        has_died = self._has_died
         while True:
             try:
                 if not self.connection.poll():
@@ -106,9 +106,15 @@ class WorkerProcess:
         Raises:
             OSError: the worker is gone.
         """
+        if self._has_died:  # though something that it started may hold its end of the pipe
+            raise BrokenPipeError
         content = {name: getattr(task, name) for name in TrialTask.__dataclass_fields__}
         self.send(kind="task", task=content)
         self.clock = TrialClock(task)
+
+    @property
+    def _has_died(self) -> bool:
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def end(self) -> str:
         """Kill it and all that it started; of what it died, if it had died already."""

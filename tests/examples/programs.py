@@ -1,9 +1,11 @@
 """Running programs of examples/: as a user does, in a process of their own, or in this one, which is quicker."""
 
+import contextlib
 import runpy
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,20 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 def names(program: str) -> dict[str, Any]:
     """What the program defines. What it imports from its folder is forgotten: other folders have modules so named."""
     folder = (EXAMPLES / program).parent
+    with own_modules(folder):
+        return runpy.run_path(str(EXAMPLES / program))
+
+
+@contextlib.contextmanager
+def own_modules(folder: Path) -> Iterator[None]:
+    """A program's own files are what it imports by their names, and are forgotten afterwards."""
     with pytest.MonkeyPatch.context() as patch:
+        for path in folder.glob("*.py"):
+            patch.delitem(sys.modules, path.stem, raising=False)
         patch.syspath_prepend(folder)
-        defined = runpy.run_path(str(EXAMPLES / program))
-    for path in folder.glob("*.py"):
-        sys.modules.pop(path.stem, None)
-    return defined
+        yield
+        for path in folder.glob("*.py"):
+            sys.modules.pop(path.stem, None)
 
 
 def call(program: str, *arguments: object) -> int:
