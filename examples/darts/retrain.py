@@ -59,9 +59,10 @@ def options() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> None:
     """Train and say what came of it."""
-    given = options().parse_args(arguments)
-    if given.smoke:  # what is given beside --smoke still counts
-        given = options().parse_args(arguments, argparse.Namespace(**SMOKE))
+    p = options()
+    if "--smoke" in arguments:  # what is given beside it still counts
+        p.set_defaults(**SMOKE)
+    given = p.parse_args(arguments)
     if given.data_dir is None:
         given.data_dir = written_once(given.out / "smoke-data", functools.partial(write_cifar10, **NUM_SMOKE_IMAGES))
     wanted = given.arch_checkpoint or str(given.out / "search" / "architecture.json")

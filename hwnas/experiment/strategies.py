@@ -34,6 +34,7 @@ from hwnas.strategy import (
     SampleProfilerPenalty,
     Strategy,
 )
+from hwnas.strategy.protocol import options_of
 from hwnas.strategy.unbound import Unbound
 from hwnas.train import Recipe
 
@@ -72,7 +73,6 @@ STRATEGIES: Mapping[str, StrategyFactory] = MappingProxyType(
     }
 )
 
-_GIVEN = ("space", "budgets", "seed", "priors")
 _DEFAULT_TRIALS = 200
 _ENDLESS = (
     LocalSearch,
@@ -117,7 +117,7 @@ def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -
         ConfigError: an unknown strategy or option; the message lists the known ones.
     """
     factory = _class_of(strategy)
-    known = [name for name in inspect.signature(factory).parameters if name not in _GIVEN]
+    known = options_of(factory)
     if not is_one_shot(strategy):
         known.append("max_trials")
     unknown = [name for name in options if name not in known]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
-from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,15 @@ from hwnas.cost import Budget
 from hwnas.solve import Certificate
 from hwnas.space import Architecture
 
-__all__ = ["Derived", "Fidelity", "Outcome", "Proposal", "StopsTrials", "Strategy"]
+__all__ = ["Derived", "Fidelity", "Outcome", "Proposal", "StopsTrials", "Strategy", "options_of"]
 
 Fidelity = Literal["batch", "full", "trained"]
 """How an architecture is scored: `batch` is the loss on one batch beside the teacher's, quick and noisy;
 `full` the task's mean score (accuracy, with classes) on the whole search split with the supernet's weights and batch
 norm re-estimated; `trained` the same after a short training of the frozen network."""
+
+_GIVEN = ("space", "budgets", "seed", "priors")
+"""What a strategy's class is given beside its options."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,3 +145,8 @@ class StopsTrials(Protocol):
             score: larger is better.
         """
         ...
+
+
+def options_of(strategy: Callable[..., Any]) -> list[str]:
+    """The names of a strategy's own options: what its class takes but for what an experiment or a search gives it."""
+    return [name for name in inspect.signature(strategy).parameters if name not in _GIVEN]

@@ -11,7 +11,6 @@ Middleware, penalties and filters need no space to be made and are the same obje
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +40,7 @@ from hwnas.strategy.early_stopping import MedianStopping, SuccessiveHalving
 from hwnas.strategy.filters import RangeProfilerFilter
 from hwnas.strategy.known_trials import KnownTrials
 from hwnas.strategy.penalties import ExpectationProfilerPenalty, SampleProfilerPenalty
+from hwnas.strategy.protocol import options_of
 from hwnas.strategy.rank_by_cost import RankByCost
 from hwnas.strategy.repeats import FailureHandler, MultipleEvaluation
 from hwnas.strategy.sample_filter import Filter, LatencyFilter
@@ -79,9 +79,6 @@ __all__ = [
     "TrialLimit",
     "Unbound",
 ]
-
-_GIVEN = ("space", "budgets", "seed", "priors")
-"""What comes later."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -185,7 +182,7 @@ def _unbound(strategy: type[Any]) -> Callable[..., Unbound]:
 
 
 def _described(strategy: type[Any], options: Mapping[str, Any]) -> Unbound:
-    known = [name for name in inspect.signature(strategy).parameters if name not in _GIVEN]
+    known = options_of(strategy)
     for name in options:
         if name not in known:
             raise ConfigError(

@@ -10,7 +10,7 @@ from hwnas.experiment.ray_executor import RayExecutor
 from hwnas.testing.executor_contract import ExecutorContract
 from hwnas.trial import FunctionEvaluator
 from tests.experiment.conftest import connect
-from tests.experiment.trials_in_workers import HERE, Evaluator, task_of
+from tests.experiment.trials_in_workers import HERE, Evaluator, run, task_of
 
 ray = pytest.importorskip("ray")
 
@@ -35,15 +35,6 @@ def start(cluster):
             return executor
 
         yield started
-
-
-def run(executor, *tasks):
-    for task in tasks:
-        executor.submit(task)
-    ended = []
-    while len(ended) < len(tasks):
-        ended += executor.wait(60.0)
-    return sorted(ended, key=lambda one: one.number)
 
 
 @pytest.fixture

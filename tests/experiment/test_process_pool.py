@@ -15,7 +15,7 @@ from hwnas.experiment.process_pool import ProcessPool, visible_gpus, worker_envi
 from hwnas.testing.executor_contract import ExecutorContract
 from hwnas.trial import EvaluatorReference, FunctionEvaluator
 from tests.experiment.killed_with_workers import two_workers_wait
-from tests.experiment.trials_in_workers import HERE, Evaluator, task_of
+from tests.experiment.trials_in_workers import HERE, Evaluator, run, task_of
 
 
 class TestProcessPool(ExecutorContract):
@@ -36,15 +36,6 @@ def start():
             return pool
 
         yield started
-
-
-def run(pool, *tasks):
-    for task in tasks:
-        pool.submit(task)
-    ended = []
-    while len(ended) < len(tasks):
-        ended += pool.wait(60.0)
-    return sorted(ended, key=lambda one: one.number)
 
 
 def is_alive(pid):

@@ -14,14 +14,28 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hwnas.trial import EvaluatorReference, FunctionEvaluator, TrialTask
+from hwnas.trial import Ended, EvaluatorReference, FunctionEvaluator, TrialTask
+
+if TYPE_CHECKING:
+    from hwnas.experiment.executor import Executor
 
 HERE = "tests.experiment.trials_in_workers"
 
 
 def task_of(number: int, timeout_seconds: float | None = None, **architecture: object) -> TrialTask:
     return TrialTask(number=number, attempt=1, architecture=architecture, seed=0, timeout_seconds=timeout_seconds)
+
+
+def run(executor: Executor, *tasks: TrialTask) -> list[Ended]:
+    """What came of tasks, by number."""
+    for task in tasks:
+        executor.submit(task)
+    ended: list[Ended] = []
+    while len(ended) < len(tasks):
+        ended += executor.wait(60.0)
+    return sorted(ended, key=lambda one: one.number)
 
 
 def environment(architecture) -> dict[str, float]:
