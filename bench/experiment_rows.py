@@ -12,6 +12,7 @@ import numpy as np
 from rows import Row
 from setting import Measure, Setting
 
+from hwnas import Experiment, Metric
 from hwnas.cost import Budget, CostTable
 from hwnas.space import Choice, Requirement, Space
 from hwnas.strategy import NSGA2, Outcome, RegularizedEvolution, Strategy
@@ -107,6 +108,27 @@ def _ask_tell(setting: Setting, sizes: Sizes, make: Callable[[], Strategy], hist
     return once
 
 
+def _experiment(setting: Setting, sizes: Sizes, strategy: str) -> Measure:
+    """Trials a second of an experiment in a folder, in line, whose evaluation returns at once; its store included."""
+    rng = np.random.default_rng(3)
+    names = ("score", "other")
+    folder = tempfile.TemporaryDirectory()
+    experiment = Experiment(
+        plain_space(),
+        lambda architecture: dict(zip(names, rng.random(2).tolist(), strict=True)),
+        strategy,
+        metrics=[Metric(name) for name in names],
+        directory=folder.name,
+    )
+    experiment.run(sizes.peer_history)
+
+    def once(seed: int, keep: object = folder) -> list[float]:  # the folder lives as long as the measurement
+        more = experiment.status().num_ended + sizes.num_asks
+        return [sizes.num_asks / setting.seconds(lambda: experiment.run(more))]
+
+    return once
+
+
 def _sample_rare(setting: Setting, sizes: Sizes) -> Measure:
     space = plain_space()
     budget = rare_budget(whole_costs(space), 1e-6)
@@ -179,6 +201,15 @@ def rows(sizes: Sizes, *, with_optuna: bool) -> dict[str, Row]:
             add(f"{key}_{history}", title, partial(kind, plain), history, 2000.0)
         add(f"{key}_conditional", f"{title}, conditions", partial(kind, conditional), longest, 2000.0)
         add(f"{key}_budget", f"{title}, a budget that half of all keep", partial(kind, plain, [half]), longest, 1000.0)
+    for strategy in ("evolution", "nsga2"):
+        found[f"experiment_{strategy}"] = Row(
+            name=f"experiment_{strategy}",
+            what=f'`Experiment` with "{strategy}", its store included, {sizes.peer_history:,} trials before',
+            start=partial(_experiment, sizes=sizes, strategy=strategy),
+            unit="/s",
+            target=200.0,
+            more_is_better=True,
+        )
     found["sample_rare"] = Row(
         name="sample_rare",
         what=f"uniform draws of {sizes.num_samples:,} where one architecture in a million keeps the budget",

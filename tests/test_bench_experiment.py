@@ -17,7 +17,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_rows_are_measured() -> None:
-    names = ["evolution_0", "nsga2_120", "nsga2_budget", "evolution_conditional", "sample_rare"]
+    names = ["evolution_0", "nsga2_120", "nsga2_budget", "evolution_conditional", "sample_rare", "experiment_nsga2"]
     done = run("--tiny", "--rounds", "2", "--clock", "cpu", "--json", "--only", *names)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
