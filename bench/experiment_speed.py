@@ -3,10 +3,10 @@
     python bench/experiment_speed.py [--only ROW ...] [--rounds N] [--clock wall|cpu] [--tiny] [--json]
 
 Strategies' rows are `ask(1)` and `tell` a second on a space of 105 choices of four options, experiments' are trials a
-second there, with an evaluation that returns at once and everything on disk, as Optuna's in SQLite are. Every round measures every
-row once, so that what the machine does meanwhile meets all of them; the table has medians over the rounds. One thread
-throughout. The measurements themselves are in `bench/experiment_rows.py`. Optuna's rows are there where it is installed
-(`pip install hwnas[optuna]`).
+second there, with an evaluation that returns at once and everything on disk, as Optuna's in SQLite are. Every round
+measures every row once, so that what the machine does meanwhile meets all of them; the table has medians over the
+rounds. One thread throughout. The measurements themselves are in `bench/experiment_rows.py`. Optuna's rows are there
+where it is installed (`pip install hwnas[optuna]`).
 """
 
 # ruff: noqa: E402
