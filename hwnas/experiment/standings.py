@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from hwnas.experiment.hypervolume import hypervolume
 from hwnas.experiment.metric import Metric
 from hwnas.space import Architecture
 from hwnas.store import Trial, TrialStatus
 from hwnas.strategy import Fidelity, Outcome
 
-__all__ = ["Found", "Standings", "TrialFront", "found", "hypervolume", "thoroughness"]
+__all__ = ["Found", "Standings", "TrialFront", "found", "thoroughness"]
 
 
 def thoroughness(trial: Trial) -> int:
@@ -66,8 +67,8 @@ class TrialFront:
         metrics: the names of the metrics that are compared.
         reference: the point from which the hypervolume is measured, a value for each metric: `Metric.reference`, or
             the worst value of any complete trial.
-        hypervolume: the share of space, in the metrics' units, between the reference and the front; exact. None for
-            more than two metrics, and before the first complete trial.
+        hypervolume: the space between the reference and the front, in the product of the metrics' units. None before
+            the first complete trial.
     """
 
     members: tuple[Found, ...]
@@ -108,16 +109,18 @@ class Standings:
         if outcome.rank > self._best_rank:
             self._best_rank, self.best = outcome.rank, found(trial, outcome.violation)
         point = outcome.objectives or (outcome.score,)
-        self._worst = point if self._worst is None else tuple(map(min, self._worst, point))
-        self._hypervolume = None  # the reference may have moved
+        worst = point if self._worst is None else tuple(map(min, self._worst, point))
+        if worst != self._worst:
+            self._worst, self._hypervolume = worst, None
         if outcome.violation == 0.0 and not any(_covers(other, point) for other, _ in self._front):
             self._front = [(other, t) for other, t in self._front if not _covers(point, other)] + [(point, trial)]
+            self._hypervolume = None
 
     @property
     def hypervolume(self) -> float | None:
-        """See `TrialFront`."""
-        if self._hypervolume is None and self._worst is not None and len(self.metrics) <= 2:
-            self._hypervolume = hypervolume([point for point, _ in self._front], self._reference())
+        """See `TrialFront`; kept until the front or the reference changes."""
+        if self._hypervolume is None and self._worst is not None:
+            self._hypervolume = hypervolume(sorted(point for point, _ in self._front), self._reference())
         return self._hypervolume
 
     def front(self) -> TrialFront:
@@ -137,21 +140,6 @@ class Standings:
             worst if metric.reference is None else metric.signed(metric.reference)
             for metric, worst in zip(self.metrics, self._worst, strict=True)
         )
-
-
-def hypervolume(points: Sequence[tuple[float, ...]], reference: tuple[float, ...]) -> float:
-    """What one or two objectives, larger is better, dominate of the space above a reference point; exact.
-
-    In two dimensions the sum of rectangles, from the point that is best in the first objective to the worst.
-    """
-    if len(reference) == 1:
-        return max([0.0, *(point[0] - reference[0] for point in points)])
-    area, covered = 0.0, reference[1]
-    for first, second in sorted(points, reverse=True):
-        if first > reference[0] and second > covered:
-            area += (first - reference[0]) * (second - covered)
-            covered = second
-    return area
 
 
 def found(trial: Trial, violation: float) -> Found:

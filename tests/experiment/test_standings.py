@@ -1,12 +1,10 @@
 """Fronts and hypervolumes against what they are by definition."""
 
-import numpy as np
-import pytest
 from hypothesis import given, strategies as st
 
 from hwnas.experiment import Metric
 from hwnas.experiment.metric import FAILED, outcome_of
-from hwnas.experiment.standings import Standings, hypervolume
+from hwnas.experiment.standings import Standings
 from hwnas.store import Trial
 
 METRICS = (Metric("a"), Metric("b", "minimise", limit=8.0))
@@ -16,10 +14,14 @@ POINTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=25)
 def standings(points, metrics=METRICS):
     made = Standings(metrics)
     for number, values in enumerate(points):
-        named = {metric.name: float(value) for metric, value in zip(metrics, values, strict=True)}
-        trial = Trial(study="s", number=number, architecture={"c": number}, status="complete", metrics=named)
-        made.add(trial, outcome_of(metrics, named))
+        add(made, number, values)
     return made
+
+
+def add(made, number, values):
+    named = {metric.name: float(value) for metric, value in zip(made.metrics, values, strict=True)}
+    trial = Trial(study="s", number=number, architecture={"c": number}, status="complete", metrics=named)
+    made.add(trial, outcome_of(made.metrics, named))
 
 
 @given(POINTS)
@@ -48,21 +50,24 @@ def test_a_reference_may_be_given_and_points_beyond_it_do_not_count():
     assert front.hypervolume == (3 - 2) * (5 - 1)
 
 
-def test_one_metric_is_a_length_and_three_are_not_computed():
+def test_one_metric_is_a_length_and_three_make_a_volume():
     one = standings([(3,), (7,), (5,)], (Metric("a"),))
     assert one.front().hypervolume == one.hypervolume == 4.0
     assert [found.number for found in one.front().members] == [1]
-    three = standings([(1, 2, 3), (3, 2, 1)], (Metric("a"), Metric("b"), Metric("c")))
-    assert three.front().hypervolume is None
-    assert len(three.front().members) == 2
+    metrics = (Metric("a"), Metric("b", "minimise", limit=8.0), Metric("c"))
+    three = standings([(1, 2, 3), (3, 2, 1), (0, 5, 0), (9, 9, 9)], metrics).front()  # the last is beyond the limit
+    assert three.reference == (0, 9, 0)
+    assert three.hypervolume == 7 * (3 + 3 - 1)  # both stand 7 above the reference in b, in a and c they overlap
+    assert [found.number for found in three.members] == [1, 0]
 
 
-def test_hypervolume_of_random_points_against_sampling():
-    rng = np.random.default_rng(0)
-    points = [tuple(point) for point in rng.uniform(size=(30, 2))]
-    samples = rng.uniform(size=(100_000, 2))
-    covered = np.any([(samples <= point).all(1) for point in points], axis=0)
-    assert hypervolume(points, (0.0, 0.0)) == pytest.approx(covered.mean(), abs=0.005)  # 3 standard errors
+@given(st.lists(st.tuples(*[st.integers(0, 5)] * 3), min_size=1, max_size=12))
+def test_asked_after_every_trial_or_once_the_hypervolume_is_the_same(points):
+    metrics = (Metric("a", reference=1.0), Metric("b", "minimise"), Metric("c"))
+    asked = standings([], metrics)
+    for number, values in enumerate(points):
+        add(asked, number, values)
+        assert asked.hypervolume == standings(points[: number + 1], metrics).hypervolume
 
 
 def test_the_best_is_within_the_limits_and_the_first_of_equals():
