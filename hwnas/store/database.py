@@ -154,6 +154,10 @@ class Database:
     ) -> None:
         self.close()
 
+    @property
+    def _has_log(self) -> bool:
+        return self.path.with_name(f"{self.path.name}-wal").exists()
+
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
@@ -174,13 +178,18 @@ class Database:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        for suffix in ("-wal", "-shm"):  # a killed process left them, and its file was deleted: SQLite would play them
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)  # into the new one
         aside.replace(self.path)
 
     def _check_header(self) -> None:
         try:
-            size_bytes = self.path.stat().st_size
             with self.path.open("rb") as file:
                 header = file.read(_HEADER_BYTES)
+            # In this order: while a log is copied into the file, or where a process was killed at that, the header may
+            # count pages that are in the log only. Without a log all of them are in the file.
+            has_log = self._has_log
+            size_bytes = self.path.stat().st_size
         except FileNotFoundError:
             raise StoreError(f"{self.path} does not exist. Give the path of {self._schema.name}.") from None
         except OSError as error:
@@ -193,7 +202,7 @@ class Database:
         version, application_id = struct.unpack_from(">I4xI", header, 60)
         if application_id != self._schema.application_id:
             raise StoreError(f"{self.path} is a SQLite file, but not {self._schema.name} of hwnas. {untouched}.")
-        if size_bytes < num_pages * (65536 if page_bytes == 1 else page_bytes):
+        if not has_log and size_bytes < num_pages * (65536 if page_bytes == 1 else page_bytes):
             raise StoreError(f"{self.path} is truncated. {untouched}, or restore it from a copy.")
         self._check_version(version)
 
@@ -205,7 +214,10 @@ class Database:
             )
 
     def _connect(self, *, write: bool) -> sqlite3.Connection:
-        mode = "rw" if write else "ro"
+        # SQLite reads a file in WAL mode with another beside it, which it cannot make in a folder that it may not write
+        # (another user's, an archive): a file without a log, where nothing can change, is read without.
+        alone = not write and not self._has_log and not os.access(self.path.parent, os.W_OK)
+        mode = "rw" if write else "ro&immutable=1" if alone else "ro"
         with _explained(self.path):
             connection = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30.0

@@ -207,10 +207,10 @@ class TrialStore(Database):
         begun: list[Any] = self.execute(
             "SELECT sequence, time FROM events WHERE study = ? AND kind = 'began' ORDER BY sequence", (study,)
         )
-        latest = "SELECT time FROM events WHERE sequence < ? ORDER BY sequence DESC LIMIT 1"
+        latest = "SELECT time FROM events WHERE sequence < ? AND study = ? ORDER BY sequence DESC LIMIT 1"
         total = 0.0
         for (_, begin), (next_one, _) in itertools.pairwise([*begun, (2**62, 0.0)]):
-            [(end,)] = self.execute(latest, (next_one,))
+            [(end,)] = self.execute(latest, (next_one, study))
             total += end - begin
         return total
 

@@ -1,7 +1,11 @@
+import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +127,63 @@ def test_a_killed_writer_leaves_no_lock(path):
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
     with Database(path, SCHEMA) as database:
         assert database.execute("SELECT value FROM rows") == [("kept",)]
+
+
+def test_the_log_of_a_file_that_was_deleted_is_not_played_into_a_new_one(path):
+    with Database(path, SCHEMA) as database:
+        database.execute("INSERT INTO rows VALUES ('old')")
+        log = path.with_name(path.name + "-wal")
+        kept = log.read_bytes()  # as a killed process leaves it
+    path.unlink()
+    log.write_bytes(kept)
+    with Database(path, SCHEMA) as database:
+        assert database.execute("SELECT value FROM rows") == []
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_killed_while_the_log_was_copied_into_the_file(path, write):
+    """SQLite copies the first page first, which counts all pages; those at the end are then in the log only."""
+    killed = path.with_name("killed.sqlite")
+    with Database(path, SCHEMA) as database:
+        for index in range(50):
+            database.execute("INSERT INTO rows VALUES (?)", (bytes([index]) * 500,))
+        shutil.copy(path, killed)
+        shutil.copy(f"{path}-wal", f"{killed}-wal")
+    with path.open("rb") as file:
+        first = file.read(4096)
+    with killed.open("r+b") as file:
+        file.write(first)
+    assert int.from_bytes(first[28:32], "big") * 4096 > killed.stat().st_size
+    with Database(killed, SCHEMA, write=write) as database:
+        assert database.execute("SELECT count(*) FROM rows") == [(50,)]
+
+
+@pytest.fixture
+def folder_of_another_user():
+    """Which may be read only; not in pytest's own, where no other user gets to."""
+    folder = Path(tempfile.mkdtemp())
+    fill(folder / "rows.sqlite")
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    folder.chmod(0o555)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_a_folder_that_may_only_be_read(folder_of_another_user):
+    before = set(folder_of_another_user.iterdir())
+    child = os.fork()
+    if child == 0:
+        found = []
+        with contextlib.suppress(BaseException):
+            if os.getuid() == 0:  # who may write everywhere
+                os.setuid(65534)
+            with Database(folder_of_another_user / "rows.sqlite", SCHEMA, write=False) as database:
+                found = database.execute("SELECT count(*) FROM rows")
+        os._exit(0 if found == [(50,)] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert set(folder_of_another_user.iterdir()) == before
 
 
 def test_readers_see_what_is_committed_and_disturb_nobody(path):

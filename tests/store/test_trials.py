@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shutil
 import signal
@@ -252,6 +253,8 @@ def test_seconds_are_those_that_processes_worked(path):
                 "UPDATE events SET time = ? WHERE sequence = (SELECT max(sequence) FROM events) - 1", (begin,)
             )
             store.execute("UPDATE events SET time = ? WHERE sequence = (SELECT max(sequence) FROM events)", (end,))
+        store.begin("another", {})
+        store.ask(dataclasses.replace(trial(0), study="another"))
         assert store.seconds("s") == 5.5
 
 
