@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget, CostTable
-from hwnas.errors import ConfigError, InfeasibleError
+from hwnas.errors import InfeasibleError
 from hwnas.solve import k_best, maximise
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import relative_costs, sample_feasible
@@ -110,27 +111,20 @@ class Certified:
         time_limit_seconds: float | None = 60.0,
         seed: int = 0,
     ) -> None:
-        minima = {"num_samples": 8, "num_held_out": 4, "num_candidates": 1, "max_rounds": 1, "num_finalists": 0}
-        given = {
-            "num_samples": num_samples,
-            "num_held_out": num_held_out,
-            "num_candidates": num_candidates,
-            "max_rounds": max_rounds,
-            "num_finalists": num_finalists,
-        }
-        for name, least in minima.items():
-            if given[name] < least:
-                raise ConfigError(f"`{name}` must be at least {least}; got {given[name]}.")
         self._space = space
         self._budgets = tuple(budgets)
         self._priors = dict(priors or {})
-        self._num_samples = num_samples
-        self._num_held_out = num_held_out
-        self._num_candidates = num_candidates
-        self._max_rounds = max_rounds
-        self._num_finalists = num_finalists
+        self._num_samples = whole_number("num_samples", num_samples, at_least=8)
+        self._num_held_out = whole_number("num_held_out", num_held_out, at_least=4)
+        self._num_candidates = whole_number("num_candidates", num_candidates, at_least=1)
+        self._max_rounds = whole_number("max_rounds", max_rounds, at_least=1)
+        self._num_finalists = whole_number("num_finalists", num_finalists, at_least=0)
+        if time_limit_seconds is not None:
+            time_limit_seconds = finite_number(
+                "time_limit_seconds", time_limit_seconds, above=0, otherwise="or None for no limit"
+            )
         self._time_limit_seconds = time_limit_seconds
-        self._seed = seed
+        self._seed = whole_number("seed", seed, at_least=0)
 
         self._explored: list[tuple[Architecture, float]] = []
         self._held_out: tuple[Architecture, ...] = ()

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hwnas.arguments import finite_number, truth, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.nn import ModelSpace
@@ -99,28 +100,27 @@ class DARTS:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
-        if not 0 < architecture_learning_rate < math.inf:
-            raise ConfigError(
-                f"`architecture_learning_rate` must be a finite number above 0; got {architecture_learning_rate}."
-            )
-        at_least_0 = {"architecture_weight_decay": architecture_weight_decay, "num_warmup_epochs": num_warmup_epochs}
-        for name, value in at_least_0.items():
-            if not 0 <= value < math.inf:
-                raise ConfigError(f"`{name}` must be a finite number of at least 0; got {value}.")
+        architecture_learning_rate = finite_number("architecture_learning_rate", architecture_learning_rate, above=0)
+        architecture_weight_decay = finite_number("architecture_weight_decay", architecture_weight_decay, at_least=0)
+        num_warmup_epochs = finite_number("num_warmup_epochs", num_warmup_epochs, at_least=0)
+        seed = whole_number("seed", seed, at_least=0)
         require_mixable(space, self.name)
         if penalty is not None:
             penalty.check(space.space, self.name)
         check_filter(filter, space.space, self.name)
         require_feasible(space.space, [*budgets, *limits_of(filter)])
         self._space = space
-        self._unrolled = unrolled
+        self._unrolled = truth("unrolled", unrolled)
         self._num_warmup_epochs = num_warmup_epochs
         self._penalty = penalty
         self._filter = filter
         self._nodes = relaxed_nodes(space)
         operations = {name for node in self._nodes.values() for name in node.operations}
         self.logits = Logits(
-            space.space, seed=seed, more=dict.fromkeys(operations, 1) if none else None, without=self._nodes
+            space.space,
+            seed=seed,
+            more=dict.fromkeys(operations, 1) if truth("none", none) else None,
+            without=self._nodes,
         )
         self._optimizer = torch.optim.Adam(
             self.logits.parameters,

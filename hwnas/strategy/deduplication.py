@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+from hwnas.arguments import whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.strategy.middleware import is_stopped
@@ -36,8 +37,7 @@ class Deduplication:
     def __post_init__(self) -> None:
         if self.action not in get_args(_Action):
             raise ConfigError(f"`action` of Deduplication must be 'invalid' or 'replay'; got {self.action!r}.")
-        if self.patience < 1:
-            raise ConfigError(f"`patience` must be at least 1; got {self.patience}.")
+        whole_number("patience", self.patience, at_least=1)
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""

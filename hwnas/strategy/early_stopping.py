@@ -21,8 +21,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Protocol
 
+from hwnas.arguments import whole_number
 from hwnas.cost import Budget
-from hwnas.errors import ConfigError
 from hwnas.strategy.middleware import is_stopped
 from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
 
@@ -47,10 +47,8 @@ class MedianStopping:
     min_trials: int = 5
 
     def __post_init__(self) -> None:
-        if self.grace_steps < 0:
-            raise ConfigError(f"`grace_steps` must be at least 0; got {self.grace_steps}.")
-        if self.min_trials < 1:
-            raise ConfigError(f"`min_trials` must be at least 1; got {self.min_trials}.")
+        whole_number("grace_steps", self.grace_steps, at_least=0)
+        whole_number("min_trials", self.min_trials, at_least=1)
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""
@@ -76,10 +74,8 @@ class SuccessiveHalving:
     reduction_factor: int = 4
 
     def __post_init__(self) -> None:
-        if self.min_step < 1:
-            raise ConfigError(f"`min_step` must be at least 1; got {self.min_step}.")
-        if self.reduction_factor < 2:
-            raise ConfigError(f"`reduction_factor` must be at least 2; got {self.reduction_factor}.")
+        whole_number("min_step", self.min_step, at_least=1)
+        whole_number("reduction_factor", self.reduction_factor, at_least=2)
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""

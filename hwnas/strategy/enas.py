@@ -21,7 +21,6 @@ What differs from the paper:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -29,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError, TrainingError
 from hwnas.nn import ModelSpace
@@ -120,49 +120,41 @@ class ENAS:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
-        whole = {
-            "lstm_size": lstm_size,
-            "lstm_num_layers": lstm_num_layers,
-            "num_samples": num_samples,
-            "steps_per_controller_step": steps_per_controller_step,
-            "num_derived_samples": num_derived_samples,
-        }
-        for name, value in whole.items():
-            _require(name, value, "a whole number of at least 1", isinstance(value, int) and value >= 1)
-        _require("controller_learning_rate", controller_learning_rate, "above 0", controller_learning_rate > 0)
-        _require("tanh_constant", tanh_constant, "above 0, or None", tanh_constant is None or tanh_constant > 0)
-        _require("temperature", temperature, "above 0, or None", temperature is None or temperature > 0)
-        _require("entropy_weight", entropy_weight, "at least 0", entropy_weight >= 0)
-        _require("skip_target", skip_target, "above 0 and below 1", 0 < skip_target < 1)
-        _require("skip_weight", skip_weight, "at least 0", skip_weight >= 0)
-        _require("baseline_decay", baseline_decay, "at least 0 and below 1", 0 <= baseline_decay < 1)
-        _require("num_warmup_epochs", num_warmup_epochs, "at least 0", num_warmup_epochs >= 0)
-        _require("scoring_share", scoring_share, "at least 0 and below 1", 0 <= scoring_share < 1)
-        _require("gradient_clip", gradient_clip, "above 0, or None", gradient_clip is None or gradient_clip > 0)
+        if tanh_constant is not None:
+            tanh_constant = finite_number("tanh_constant", tanh_constant, above=0, otherwise="or None")
+        if temperature is not None:
+            temperature = finite_number("temperature", temperature, above=0, otherwise="or None")
+        if gradient_clip is not None:
+            gradient_clip = finite_number("gradient_clip", gradient_clip, above=0, otherwise="or None")
+        num_derived_samples = whole_number("num_derived_samples", num_derived_samples, at_least=1)
+        controller_learning_rate = finite_number("controller_learning_rate", controller_learning_rate, above=0)
+        seed = whole_number("seed", seed, at_least=0)
         check_reward_penalty(penalty, space.space, self.name)
         check_filter(filter, space.space, self.name)
         limits = [*budgets, *limits_of(filter)]
         require_feasible(space.space, limits)
         self._space = space
         self._masks = BudgetMasks(space.space, limits)
-        self._entropy_weight = entropy_weight
-        self._skip_weight = skip_weight
-        self._baseline_decay = baseline_decay
-        self._num_samples = num_samples
-        self._steps_per_controller_step = steps_per_controller_step
-        self._num_warmup_epochs = num_warmup_epochs
-        self._scoring_share = scoring_share
+        self._entropy_weight = finite_number("entropy_weight", entropy_weight, at_least=0)
+        self._skip_weight = finite_number("skip_weight", skip_weight, at_least=0)
+        self._baseline_decay = finite_number("baseline_decay", baseline_decay, at_least=0, below=1)
+        self._num_samples = whole_number("num_samples", num_samples, at_least=1)
+        self._steps_per_controller_step = whole_number(
+            "steps_per_controller_step", steps_per_controller_step, at_least=1
+        )
+        self._num_warmup_epochs = finite_number("num_warmup_epochs", num_warmup_epochs, at_least=0)
+        self._scoring_share = finite_number("scoring_share", scoring_share, at_least=0, below=1)
         self._gradient_clip = gradient_clip
         self._penalty = penalty
         self._filter = filter
         self._seed = seed
         self.controller = Controller(
             space.space,
-            lstm_size=lstm_size,
-            lstm_num_layers=lstm_num_layers,
+            lstm_size=whole_number("lstm_size", lstm_size, at_least=1),
+            lstm_num_layers=whole_number("lstm_num_layers", lstm_num_layers, at_least=1),
             tanh_constant=tanh_constant,
             temperature=temperature,
-            skip_target=skip_target,
+            skip_target=finite_number("skip_target", skip_target, above=0, below=1),
             seed=seed,
         )
         self._optimizer = torch.optim.Adam(self.controller.parameters(), lr=controller_learning_rate)
@@ -304,8 +296,3 @@ class ENAS:
             path if filter is None or filter(path) else accepted(draw, filter, space=space, budgets=masks.budgets)
             for path in (repair(space, path, masks.budgets) for path in space.decode(samples.codes))
         ]
-
-
-def _require(name: str, value: object, rule: str, holds: bool) -> None:
-    if not holds or (isinstance(value, float) and not math.isfinite(value)):
-        raise ConfigError(f"`{name}` must be {rule}; got {value!r}.")

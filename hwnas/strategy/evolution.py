@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hwnas.arguments import finite_number, truth, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.space import Architecture, Space
@@ -58,21 +59,21 @@ class RegularizedEvolution:
         crossover: bool = False,
         seed: int = 0,
     ) -> None:
-        if sample_size < 2:
-            raise ConfigError(f"`sample_size` must be at least 2; got {sample_size}.")
+        sample_size = whole_number("sample_size", sample_size, at_least=2)
+        population_size = whole_number("population_size", population_size, at_least=1)
         if population_size < sample_size:
             raise ConfigError(
                 f"`population_size` must be at least `sample_size` ({sample_size}); got {population_size}."
             )
-        if mutation_prob is not None and not 0.0 < mutation_prob <= 1.0:
-            raise ConfigError(f"`mutation_prob` must be over 0 and at most 1; got {mutation_prob}.")
+        if mutation_prob is not None:
+            mutation_prob = finite_number("mutation_prob", mutation_prob, above=0, at_most=1, otherwise="or None")
         self._space = space
         self._budgets = tuple(budgets)
         self._population_size = population_size
         self._sample_size = sample_size
         self._mutation_prob = mutation_prob
-        self._crossover = crossover
-        self._seed = seed
+        self._crossover = truth("crossover", crossover)
+        self._seed = whole_number("seed", seed, at_least=0)
         self._num_asked = 0
         self._proposed: set[Architecture] = set()
         self._population: deque[tuple[Architecture, Outcome]] = deque(maxlen=population_size)

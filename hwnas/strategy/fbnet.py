@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hwnas.arguments import finite_number, truth, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.nn import ModelSpace
@@ -118,15 +119,9 @@ class FBNet:
     ) -> None:
         if mode not in get_args(Mode):
             raise ConfigError(f"`mode` must be one of {', '.join(get_args(Mode))}; got {mode!r}.")
-        positive = {"alpha": alpha, "beta": beta, "nas_lr": nas_lr, "init_temperature": init_temperature}
-        for name, value in positive.items():
-            if not 0 < value < math.inf:
-                raise ConfigError(f"`{name}` must be a finite number above 0; got {value}.")
-        for name, value in {"nas_weight_decay": nas_weight_decay, "start_epoch": start_epoch}.items():
-            if not 0 <= value < math.inf:
-                raise ConfigError(f"`{name}` must be a finite number of at least 0; got {value}.")
-        if not 0 < exp_anneal_rate <= 1:
-            raise ConfigError(f"`exp_anneal_rate` must be above 0 and at most 1; got {exp_anneal_rate}.")
+        nas_lr = finite_number("nas_lr", nas_lr, above=0)
+        nas_weight_decay = finite_number("nas_weight_decay", nas_weight_decay, at_least=0)
+        published_loss = truth("published_loss", published_loss)
         if profiler is None and (reference is not None or published_loss):
             raise ConfigError("`reference` and `published_loss` are about the cost of `profiler`; give one.")
         if published_loss and reference is not None:
@@ -138,15 +133,15 @@ class FBNet:
         require_feasible(space.space, [*budgets, *limits_of(filter)])
         self._space = space
         self._mode = mode
-        self._alpha = alpha
-        self._beta = beta
+        self._alpha = finite_number("alpha", alpha, above=0)
+        self._beta = finite_number("beta", beta, above=0)
         self._published_loss = published_loss
-        self._start_epoch = start_epoch
-        self._init_temperature = init_temperature
-        self._exp_anneal_rate = exp_anneal_rate
+        self._start_epoch = finite_number("start_epoch", start_epoch, at_least=0)
+        self._init_temperature = finite_number("init_temperature", init_temperature, above=0)
+        self._exp_anneal_rate = finite_number("exp_anneal_rate", exp_anneal_rate, above=0, at_most=1)
         self._penalty = penalty
         self._filter = filter
-        self.logits = Logits(space.space, seed=seed)
+        self.logits = Logits(space.space, seed=whole_number("seed", seed, at_least=0))
         self._optimizer = torch.optim.AdamW(self.logits.parameters, lr=nas_lr, weight_decay=nas_weight_decay)
         self._cost: ReferenceCost | None = None
         if profiler is not None:

@@ -8,9 +8,9 @@ refused at once. What a user's own function accepts is found out by trying, a bo
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
 
+from hwnas.arguments import finite_number
 from hwnas.cost import Budget, CostTable, MaxTable, format_quantity
 from hwnas.errors import BadInputError, ConfigError, InfeasibleError
 from hwnas.profiler import Profiler
@@ -58,10 +58,8 @@ class RangeProfilerFilter:
         if min is None and max is None:
             raise ConfigError("RangeProfilerFilter needs `min`, `max` or both; got neither.")
         for name, value in (("min", min), ("max", max)):
-            if value is not None and (
-                not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value)
-            ):
-                raise ConfigError(f"`{name}` must be a finite number in the profiler's unit, or None; got {value!r}.")
+            if value is not None:
+                finite_number(name, value, otherwise="in the profiler's unit, or None")
         if min is not None and max is not None and min > max:
             raise ConfigError(f"`min` must be at most `max` ({max:g}); got {min:g}.")
         self.profiler = profiler

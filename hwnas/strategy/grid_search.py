@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hwnas.arguments import whole_number
 from hwnas.cost import Budget
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.completion import Completion, CompletionWalk
@@ -39,6 +40,7 @@ class GridSearch:
     """
 
     def __init__(self, space: Space, budgets: Sequence[Budget] = (), *, seed: int = 0) -> None:
+        whole_number("seed", seed, at_least=0)
         self._space = space
         self._budgets = tuple(budgets)
         self._remaining = self._feasible()

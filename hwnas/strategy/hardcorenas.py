@@ -42,6 +42,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hwnas.arguments import finite_number, truth, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.nn import ModelSpace, Paths
@@ -104,23 +105,18 @@ class HardCoReNAS:
             InfeasibleError: no architecture keeps the budgets and the filter.
             StrategyError: options that cannot be added up, or a cost in which choices of one block multiply.
         """
-        if not 0.0 < step_size <= 1.0:
-            raise ConfigError(f"`step_size` must be over 0 and at most 1; got {step_size}.")
-        if not 0.0 <= momentum < 1.0:
-            raise ConfigError(f"`momentum` must be at least 0 and below 1; got {momentum}.")
-        if not num_warmup_epochs >= 0.0:
-            raise ConfigError(f"`num_warmup_epochs` must be at least 0; got {num_warmup_epochs}.")
         require_mixable(space, self.name)
         if penalty is not None:
             penalty.check(space.space, self.name)
         _check_filter(filter, space.space)
         self._supernet = space
         self._space = space.space
-        self._step_size = step_size
-        self._momentum = momentum
-        self.trains_weights = train_weights
-        self._num_warmup_epochs = num_warmup_epochs
-        self._argmax = argmax
+        self._step_size = finite_number("step_size", step_size, above=0, at_most=1)
+        self._momentum = finite_number("momentum", momentum, at_least=0, below=1)
+        self.trains_weights = truth("train_weights", train_weights)
+        self._num_warmup_epochs = finite_number("num_warmup_epochs", num_warmup_epochs, at_least=0)
+        self._argmax = truth("argmax", argmax)
+        whole_number("seed", seed, at_least=0)
         self._penalty = penalty
         self._limits = limits_of(filter)
         self._uniform = Distribution.uniform(self._space)

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hwnas.arguments import truth, whole_number
 from hwnas.cost import Budget
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.history import History
@@ -50,8 +51,8 @@ class LocalSearch:
     ) -> None:
         self._space = space
         self._budgets = tuple(budgets)
-        self._first_improvement = first_improvement
-        self._seed = seed
+        self._first_improvement = truth("first_improvement", first_improvement)
+        self._seed = whole_number("seed", seed, at_least=0)
         self._num_moves = 0
         self._proposed: dict[Architecture, None] = {}
         self._num_running = 0

@@ -26,8 +26,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget
-from hwnas.errors import ConfigError, StrategyError
+from hwnas.errors import StrategyError
 from hwnas.space import Architecture, Space
 from hwnas.strategy.domination import crowding_distances, front_numbers, non_dominated, objectives_of
 from hwnas.strategy.feasible import sample_feasible
@@ -67,18 +68,14 @@ class NSGA2:
         mutation_prob: float | None = None,
         seed: int = 0,
     ) -> None:
-        if population_size < 2:
-            raise ConfigError(f"`population_size` must be at least 2; got {population_size}.")
-        if not 0.0 <= crossover_prob <= 1.0:
-            raise ConfigError(f"`crossover_prob` must be between 0 and 1; got {crossover_prob}.")
-        if mutation_prob is not None and not 0.0 < mutation_prob <= 1.0:
-            raise ConfigError(f"`mutation_prob` must be over 0 and at most 1; got {mutation_prob}.")
+        if mutation_prob is not None:
+            mutation_prob = finite_number("mutation_prob", mutation_prob, above=0, at_most=1, otherwise="or None")
         self._space = space
         self._budgets = tuple(budgets)
-        self._population_size = population_size
-        self._crossover_prob = crossover_prob
+        self._population_size = whole_number("population_size", population_size, at_least=2)
+        self._crossover_prob = finite_number("crossover_prob", crossover_prob, at_least=0, at_most=1)
         self._mutation_prob = mutation_prob
-        self._seed = seed
+        self._seed = whole_number("seed", seed, at_least=0)
         self._num_asked = 0
         self._proposed: set[Architecture] = set()
         self._parents: list[tuple[Architecture, Outcome]] = []

@@ -24,6 +24,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hwnas.arguments import truth, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError, MissingExtraError, StrategyError
 from hwnas.space import INACTIVE, Architecture, Space
@@ -74,9 +75,9 @@ class OptunaStrategy:
         max_redraws: int = 10,
         seed: int = 0,
     ) -> None:
-        for name, value, least in (("num_objectives", num_objectives, 1), ("max_redraws", max_redraws, 0)):
-            if value < least:
-                raise ConfigError(f"`{name}` must be at least {least}; got {value}.")
+        num_objectives = whole_number("num_objectives", num_objectives, at_least=1)
+        max_redraws = whole_number("max_redraws", max_redraws, at_least=0)
+        seed = whole_number("seed", seed, at_least=0)
         self._optuna = optuna_package()
         made = _sampler(self._optuna, sampler, sampler_options or {}, seed)
         require_feasible(space, budgets)
@@ -212,9 +213,8 @@ class TPE(OptunaStrategy):
         max_redraws: int = 10,
         seed: int = 0,
     ) -> None:
-        if n_startup_trials < 0:
-            raise ConfigError(f"`n_startup_trials` must be at least 0; got {n_startup_trials}.")
-        jointly = num_objectives == 1 if multivariate is None else multivariate
+        n_startup_trials = whole_number("n_startup_trials", n_startup_trials, at_least=0)
+        jointly = num_objectives == 1 if multivariate is None else truth("multivariate", multivariate)
         grouped = jointly and any(choice.condition for choice in space.choices)
         super().__init__(
             space,
@@ -247,7 +247,7 @@ def optuna_package() -> Any:
 
 
 def _sampler(package: Any, name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
-    if name not in _SAMPLERS:
+    if not isinstance(name, str) or name not in _SAMPLERS:
         raise ConfigError(f"Unknown sampler {name!r}; known are {', '.join(sorted(_SAMPLERS))}.")
     factory = getattr(package.samplers, _SAMPLERS[name])
     known = [option for option in inspect.signature(factory).parameters if option not in _OURS]

@@ -12,14 +12,13 @@ expectation.
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 
+from hwnas.arguments import finite_number
 from hwnas.cost import CostTable
 from hwnas.errors import BadInputError, ConfigError
 from hwnas.profiler import Profiler
@@ -270,16 +269,12 @@ class _Formula:
     """The loss with a cost in it; the arguments are those of the penalties."""
 
     def __init__(self, baseline: float, scale: float, nonlinear: Nonlinear, aggregate: Aggregate) -> None:
-        if not _is_finite(baseline) or baseline <= 0:
-            raise ConfigError(f"`baseline` must be a number over 0, in the profiler's unit; got {baseline!r}.")
-        if not _is_finite(scale):
-            raise ConfigError(f"`scale` must be a finite number; got {scale!r}.")
         if nonlinear not in get_args(Nonlinear):
             raise ConfigError(f"`nonlinear` must be one of {', '.join(get_args(Nonlinear))}; got {nonlinear!r}.")
         if aggregate not in get_args(Aggregate):
             raise ConfigError(f"`aggregate` must be one of {', '.join(get_args(Aggregate))}; got {aggregate!r}.")
-        self.baseline = baseline
-        self.scale = scale
+        self.baseline = finite_number("baseline", baseline, above=0, otherwise="in the profiler's unit")
+        self.scale = finite_number("scale", scale)
         self.nonlinear = nonlinear
         self.aggregate = aggregate
 
@@ -303,7 +298,3 @@ class _Formula:
         if self.nonlinear == "negative":
             return relative.clamp(max=0)
         return relative.abs() if self.nonlinear == "absolute" else relative
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -27,8 +27,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget
-from hwnas.errors import ConfigError
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.completion import BudgetMasks
 from hwnas.strategy.feasible import repair, require_feasible
@@ -74,22 +74,14 @@ class PolicyBasedRL:
         batch_size: int = 5,
         seed: int = 0,
     ) -> None:
-        if not learning_rate > 0.0:
-            raise ConfigError(f"`learning_rate` must be above 0; got {learning_rate}.")
-        if not entropy_weight >= 0.0:
-            raise ConfigError(f"`entropy_weight` must be at least 0; got {entropy_weight}.")
-        if not 0.0 <= baseline_decay < 1.0:
-            raise ConfigError(f"`baseline_decay` must be at least 0 and below 1; got {baseline_decay}.")
-        if batch_size < 1:
-            raise ConfigError(f"`batch_size` must be at least 1; got {batch_size}.")
-        require_feasible(space, budgets)
         self._space = space
         self._budgets = tuple(budgets)
-        self._learning_rate = learning_rate
-        self._entropy_weight = entropy_weight
-        self._baseline_decay = baseline_decay
-        self._batch_size = batch_size
-        self._seed = seed
+        self._learning_rate = finite_number("learning_rate", learning_rate, above=0)
+        self._entropy_weight = finite_number("entropy_weight", entropy_weight, at_least=0)
+        self._baseline_decay = finite_number("baseline_decay", baseline_decay, at_least=0, below=1)
+        self._batch_size = whole_number("batch_size", batch_size, at_least=1)
+        self._seed = whole_number("seed", seed, at_least=0)
+        require_feasible(space, budgets)
         self._masks = BudgetMasks(space, budgets)
         self._logits = [np.zeros(choice.num_options) for choice in space.choices]
         self._moments = [np.zeros((2, choice.num_options)) for choice in space.choices]

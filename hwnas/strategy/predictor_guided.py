@@ -20,6 +20,7 @@ from typing import Literal
 
 import numpy as np
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget, CostTable
 from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.solve import maximise
@@ -71,23 +72,17 @@ class PredictorGuided:
         priors: Mapping[str, CostTable] | None = None,
         seed: int = 0,
     ) -> None:
-        if num_initial < 2:
-            raise ConfigError(f"`num_initial` must be at least 2; got {num_initial}.")
-        if refit_every < 1:
-            raise ConfigError(f"`refit_every` must be at least 1; got {refit_every}.")
-        if not 0.0 <= exploration < np.inf:
-            raise ConfigError(f"`exploration` must be a finite number of at least 0; got {exploration}.")
         if candidates not in ("solver", "evolution"):
             raise ConfigError(f"`candidates` must be 'solver' or 'evolution'; got {candidates!r}.")
-        require_feasible(space, budgets)
         self._space = space
         self._budgets = tuple(budgets)
-        self._num_initial = num_initial
-        self._refit_every = refit_every
-        self._exploration = exploration
+        self._num_initial = whole_number("num_initial", num_initial, at_least=2)
+        self._refit_every = whole_number("refit_every", refit_every, at_least=1)
+        self._exploration = finite_number("exploration", exploration, at_least=0)
         self._candidates = candidates
         self._priors = tuple((priors or {}).values())
-        self._seed = seed
+        self._seed = whole_number("seed", seed, at_least=0)
+        require_feasible(space, budgets)
         self._num_asked = 0
         self._num_told = 0
         self._proposed: dict[Architecture, None] = {}

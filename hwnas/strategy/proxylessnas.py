@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.nn import ModelSpace, Paths
@@ -113,14 +114,10 @@ class ProxylessNAS:
     ) -> None:
         if method not in get_args(Method):
             raise ConfigError(f"`method` must be one of {', '.join(get_args(Method))}; got {method!r}.")
-        if not 0 <= num_warmup_epochs < math.inf:
-            raise ConfigError(f"`num_warmup_epochs` must be a finite number of at least 0; got {num_warmup_epochs}.")
-        if not 0 < architecture_learning_rate < math.inf:
-            raise ConfigError(
-                f"`architecture_learning_rate` must be a finite number above 0; got {architecture_learning_rate}."
-            )
-        if not isinstance(num_samples, int) or num_samples < 1:
-            raise ConfigError(f"`num_samples` must be a whole number of at least 1; got {num_samples!r}.")
+        num_warmup_epochs = finite_number("num_warmup_epochs", num_warmup_epochs, at_least=0)
+        architecture_learning_rate = finite_number("architecture_learning_rate", architecture_learning_rate, above=0)
+        num_samples = whole_number("num_samples", num_samples, at_least=1)
+        seed = whole_number("seed", seed, at_least=0)
         if method == "gradient":
             require_mixable(space, self.name)
             if isinstance(penalty, SampleProfilerPenalty):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hwnas.arguments import whole_number
 from hwnas.cost import Budget
 from hwnas.space import Space
 from hwnas.strategy.feasible import FeasibleDraws
@@ -26,7 +27,7 @@ class Random:
     """
 
     def __init__(self, space: Space, budgets: Sequence[Budget] = (), *, seed: int = 0) -> None:
-        self._draws = FeasibleDraws(space, budgets, seed)
+        self._draws = FeasibleDraws(space, budgets, whole_number("seed", seed, at_least=0))
         self._num_asked = 0
         self._history = History(space)
 

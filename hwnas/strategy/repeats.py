@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hwnas.arguments import whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError, StrategyError
 from hwnas.space import Architecture
@@ -43,11 +44,9 @@ class FailureHandler:
     retry: int = dataclasses.field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.metric is None and self.retry == 0:
+        if whole_number("retry", self.retry, at_least=0) == 0 and self.metric is None:
             raise ConfigError("A FailureHandler needs `metric`, `retry` or both; got neither.")
         check_stand_in("metric", self.metric)
-        if self.retry < 0:
-            raise ConfigError(f"`retry` must be at least 0; got {self.retry}.")
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""
@@ -70,8 +69,7 @@ class MultipleEvaluation:
     repeat: int
 
     def __post_init__(self) -> None:
-        if self.repeat < 2:
-            raise ConfigError(f"`repeat` must be at least 2 evaluations; got {self.repeat}.")
+        whole_number("repeat", self.repeat, at_least=2)
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget, format_quantity
 from hwnas.errors import BadInputError, ConfigError, StrategyError
 from hwnas.profiler import Profiler
@@ -83,12 +83,7 @@ class LatencyFilter:
             raise BadInputError(
                 f"A LatencyFilter needs a profiler in milliseconds; this one's numbers are in {unit!r}. Use Filter."
             )
-        if not (
-            isinstance(self.threshold_ms, numbers.Real)
-            and not isinstance(self.threshold_ms, bool)
-            and 0 < self.threshold_ms < math.inf
-        ):
-            raise ConfigError(f"`threshold_ms` must be positive and finite; got {self.threshold_ms!r}.")
+        finite_number("threshold_ms", self.threshold_ms, above=0)
         _check(self.metric_for_invalid, self.patience)
 
     def wrap(self, strategy: Strategy) -> Strategy:
@@ -99,8 +94,7 @@ class LatencyFilter:
 
 def _check(metric_for_invalid: StandIn, patience: int) -> None:
     check_stand_in("metric_for_invalid", metric_for_invalid)
-    if patience < 1:
-        raise ConfigError(f"`patience` must be at least 1; got {patience}.")
+    whole_number("patience", patience, at_least=1)
 
 
 class _Judge(Protocol):

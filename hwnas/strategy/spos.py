@@ -24,6 +24,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.space import Architecture, Space
@@ -89,22 +90,17 @@ class SPOS:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
-        for name, value, least in (
-            ("population_size", population_size, 1),
-            ("num_top", num_top, 1),
-            ("num_crossover", num_crossover, 0),
-            ("num_mutation", num_mutation, 0),
-            ("num_generations", num_generations, 1),
-        ):
-            if value < least:
-                raise ConfigError(f"`{name}` must be at least {least}; got {value}.")
+        population_size = whole_number("population_size", population_size, at_least=1)
+        num_top = whole_number("num_top", num_top, at_least=1)
+        num_crossover = whole_number("num_crossover", num_crossover, at_least=0)
+        num_mutation = whole_number("num_mutation", num_mutation, at_least=0)
+        num_generations = whole_number("num_generations", num_generations, at_least=1)
         if num_crossover + num_mutation > population_size:
             raise ConfigError(
                 f"`num_crossover` + `num_mutation` must be at most `population_size` ({population_size}); got "
                 f"{num_crossover} + {num_mutation}."
             )
-        if not 0.0 < mutation_probability <= 1.0:
-            raise ConfigError(f"`mutation_probability` must be over 0 and at most 1; got {mutation_probability}.")
+        mutation_probability = finite_number("mutation_probability", mutation_probability, above=0, at_most=1)
         check_reward_penalty(penalty, space, "spos")
         check_filter(filter, space, "spos")
         self._space = space
@@ -117,7 +113,7 @@ class SPOS:
         self._num_mutation = num_mutation
         self._mutation_probability = mutation_probability
         self._num_proposals = num_generations * population_size
-        self._seed = seed
+        self._seed = whole_number("seed", seed, at_least=0)
         self._proposed: dict[Architecture, None] = {}
         self._parents: list[Architecture] = []
         self._history = History(space)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping, Sequence
 
+from hwnas.arguments import real_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError, StrategyError
 from hwnas.space import Architecture
@@ -68,4 +68,5 @@ def best_evaluated(outcomes: Mapping[Architecture, Outcome], budgets: Sequence[B
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    number = real_number(value)
+    return number is not None and math.isfinite(number)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from hwnas.arguments import whole_number
 from hwnas.cost import Budget
-from hwnas.errors import ConfigError
 from hwnas.strategy.middleware import is_stopped
 from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
 
@@ -27,10 +27,7 @@ class TrialLimit:
     num_trials: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.num_trials, int) or isinstance(self.num_trials, bool) or self.num_trials < 1:
-            raise ConfigError(
-                f"`num_trials` of a TrialLimit must be a whole number of at least 1; got {self.num_trials!r}."
-            )
+        whole_number("num_trials", self.num_trials, at_least=1)
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""

@@ -14,6 +14,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.space import Architecture
@@ -203,7 +205,7 @@ def _text(value: object) -> str:
         return f"{{{', '.join(f'{_text(key)}: {_text(entry)}' for key, entry in value.items())}}}"
     if name := getattr(value, "__qualname__", None):
         return str(name)
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)  # np.int64(3) is the number 3
     return type(value).__name__ if " at 0x" in text else text
 
 

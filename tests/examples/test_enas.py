@@ -96,7 +96,7 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path, capsys):
         ((*no_data, "--epochs", "-1"), "`epochs` must be above 0"),
         ((*no_data, "--epochs", "0"), "`epochs` must be above 0; got 0"),
         ((*no_data, "--budget", "params<=4parsecs"), "4parsecs"),
-        (("--smoke", "--out", tmp_path / "smoke", "--ctrl-lr", "0"), "`controller_learning_rate` must be above 0"),
+        (("--smoke", "--out", tmp_path / "smoke", "--ctrl-lr", "0"), "`controller_learning_rate` must be a finite"),
         (("--smoke", "--out", tmp_path / "other", "--device", "cortexA76", "--budget", "latency<=1ms"), "cortexA76"),
     ):
         assert call(SEARCH, *arguments) == 2

@@ -123,5 +123,5 @@ def test_infeasible_budgets_are_named():
     [("num_samples", 7), ("num_held_out", 3), ("num_candidates", 0), ("max_rounds", 0), ("num_finalists", -1)],
 )
 def test_numbers_out_of_range(option, value):
-    with pytest.raises(ConfigError, match=f"`{option}` must be at least"):
+    with pytest.raises(ConfigError, match=f"`{option}` must be a whole number of at least"):
         Certified(SPACE, **{option: value})

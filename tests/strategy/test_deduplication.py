@@ -79,5 +79,5 @@ def test_other_repeats_and_fidelities_are_no_duplicates():
 def test_bad_arguments():
     with pytest.raises(ConfigError, match="`action` of Deduplication must be 'invalid' or 'replay'; got 'skip'"):
         Deduplication("skip")
-    with pytest.raises(ConfigError, match="`patience` must be at least 1; got 0"):
+    with pytest.raises(ConfigError, match="`patience` must be a whole number of at least 1; got 0"):
         Deduplication(patience=0)

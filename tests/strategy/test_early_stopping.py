@@ -133,11 +133,11 @@ class TestBoth:
 
 
 def test_bad_arguments():
-    with pytest.raises(ConfigError, match="`grace_steps` must be at least 0; got -1"):
+    with pytest.raises(ConfigError, match="`grace_steps` must be a whole number of at least 0; got -1"):
         MedianStopping(grace_steps=-1)
-    with pytest.raises(ConfigError, match="`min_trials` must be at least 1; got 0"):
+    with pytest.raises(ConfigError, match="`min_trials` must be a whole number of at least 1; got 0"):
         MedianStopping(min_trials=0)
-    with pytest.raises(ConfigError, match="`min_step` must be at least 1; got 0"):
+    with pytest.raises(ConfigError, match="`min_step` must be a whole number of at least 1; got 0"):
         SuccessiveHalving(min_step=0)
-    with pytest.raises(ConfigError, match="`reduction_factor` must be at least 2; got 1"):
+    with pytest.raises(ConfigError, match="`reduction_factor` must be a whole number of at least 2; got 1"):
         SuccessiveHalving(reduction_factor=1)

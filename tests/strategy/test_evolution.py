@@ -101,9 +101,9 @@ def test_nothing_to_derive_from():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sample_size": 1}, "`sample_size` must be at least 2; got 1"),
+        ({"sample_size": 1}, "`sample_size` must be a whole number of at least 2; got 1"),
         ({"population_size": 4, "sample_size": 5}, "`population_size` must be at least `sample_size`"),
-        ({"mutation_prob": 0.0}, "`mutation_prob` must be over 0 and at most 1; got 0.0"),
+        ({"mutation_prob": 0.0}, "`mutation_prob` must be a finite number above 0 and at most 1, or None; got 0.0"),
     ],
 )
 def test_options_out_of_range(options, message):

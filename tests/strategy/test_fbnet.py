@@ -232,7 +232,7 @@ def test_the_derivation_keeps_the_filter() -> None:
         ({"init_temperature": math.nan}, "`init_temperature` must be a finite number above 0; got nan"),
         ({"nas_weight_decay": -1}, "`nas_weight_decay` must be a finite number of at least 0; got -1"),
         ({"start_epoch": -0.5}, "`start_epoch` must be a finite number of at least 0; got -0.5"),
-        ({"exp_anneal_rate": 1.1}, "`exp_anneal_rate` must be above 0 and at most 1; got 1.1"),
+        ({"exp_anneal_rate": 1.1}, "`exp_anneal_rate` must be a finite number above 0 and at most 1; got 1.1"),
         ({"reference": 5.0}, "`reference` and `published_loss` are about the cost of `profiler`; give one"),
         ({"published_loss": True}, "`reference` and `published_loss` are about the cost of `profiler`; give one"),
     ],

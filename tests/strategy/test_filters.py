@@ -119,9 +119,9 @@ def test_the_profiler_of_another_space():
     ("low", "high", "message"),
     [
         (None, None, "needs `min`, `max` or both; got neither"),
-        (math.nan, None, "`min` must be a finite number in the profiler's unit, or None; got nan"),
-        (None, math.inf, "`max` must be a finite number .*got inf"),
-        (None, "5ms", "`max` must be a finite number .*got '5ms'"),
+        (math.nan, None, "`min` must be a finite number, in the profiler's unit, or None; got nan"),
+        (None, math.inf, "`max` must be a finite number, .*got inf"),
+        (None, "5ms", "`max` must be a finite number, .*got '5ms'"),
         (2, 1, r"`min` must be at most `max` \(1\); got 2"),
     ],
 )

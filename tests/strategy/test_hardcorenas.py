@@ -278,9 +278,9 @@ def test_a_loss_that_is_not_finite_is_reported_and_moves_nothing():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"step_size": 0.0}, "`step_size` must be over 0 and at most 1; got 0.0"),
-        ({"momentum": 1.0}, "`momentum` must be at least 0 and below 1; got 1.0"),
-        ({"num_warmup_epochs": -1.0}, "`num_warmup_epochs` must be at least 0; got -1.0"),
+        ({"step_size": 0.0}, "`step_size` must be a finite number above 0 and at most 1; got 0.0"),
+        ({"momentum": 1.0}, "`momentum` must be a finite number of at least 0 and below 1; got 1.0"),
+        ({"num_warmup_epochs": -1.0}, "`num_warmup_epochs` must be a finite number of at least 0; got -1.0"),
         ({"filter": lambda architecture: True}, "keeps a filter as budgets on expected costs"),
         ({"filter": 3}, "The filter of HardCoReNAS must be"),
     ],

@@ -109,9 +109,9 @@ def test_another_number_of_objectives():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"population_size": 1}, "`population_size` must be at least 2; got 1"),
-        ({"crossover_prob": 1.5}, "`crossover_prob` must be between 0 and 1; got 1.5"),
-        ({"mutation_prob": 0.0}, "`mutation_prob` must be over 0 and at most 1; got 0.0"),
+        ({"population_size": 1}, "`population_size` must be a whole number of at least 2; got 1"),
+        ({"crossover_prob": 1.5}, "`crossover_prob` must be a finite number of at least 0 and at most 1; got 1.5"),
+        ({"mutation_prob": 0.0}, "`mutation_prob` must be a finite number above 0 and at most 1, or None; got 0.0"),
     ],
 )
 def test_options_out_of_range(options, message):

@@ -204,12 +204,12 @@ def test_bad_arguments() -> None:
             {"sampler": "nsgaii", "sampler_options": {"population_size": 1}},
             "'nsgaii' cannot be made with these options: `population_size` must be",
         ),
-        ({"max_redraws": -1}, "`max_redraws` must be at least 0; got -1."),
-        ({"num_objectives": 0}, "`num_objectives` must be at least 1; got 0."),
+        ({"max_redraws": -1}, "`max_redraws` must be a whole number of at least 0; got -1."),
+        ({"num_objectives": 0}, "`num_objectives` must be a whole number of at least 1; got 0."),
     ]:
         with pytest.raises(ConfigError, match=text):
             OptunaStrategy(space, **arguments)
-    with pytest.raises(ConfigError, match=r"`n_startup_trials` must be at least 0; got -1\."):
+    with pytest.raises(ConfigError, match=r"`n_startup_trials` must be a whole number of at least 0; got -1\."):
         TPE(space, n_startup_trials=-1)
 
 

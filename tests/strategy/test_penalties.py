@@ -238,8 +238,8 @@ def test_no_profiler():
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((0,), {}, "`baseline` must be a number over 0, in the profiler's unit; got 0"),
-        ((-5.0,), {}, "`baseline` must be a number over 0.*got -5.0"),
+        ((0,), {}, "`baseline` must be a finite number above 0, in the profiler's unit; got 0"),
+        ((-5.0,), {}, "`baseline` must be a finite number above 0.*got -5.0"),
         ((math.inf,), {}, "`baseline` .*got inf"),
         ((math.nan,), {}, "`baseline` .*got nan"),
         (("5ms",), {}, "`baseline` .*got '5ms'"),

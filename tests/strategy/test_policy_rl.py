@@ -146,10 +146,10 @@ def test_equal_rewards_move_nothing() -> None:
 
 def test_bad_arguments() -> None:
     for arguments, text in [
-        ({"learning_rate": 0.0}, r"`learning_rate` must be above 0; got 0\.0"),
-        ({"entropy_weight": -1.0}, r"`entropy_weight` must be at least 0; got -1\.0"),
-        ({"baseline_decay": 1.0}, r"`baseline_decay` must be at least 0 and below 1; got 1\.0"),
-        ({"batch_size": 0}, "`batch_size` must be at least 1; got 0"),
+        ({"learning_rate": 0.0}, r"`learning_rate` must be a finite number above 0; got 0\.0"),
+        ({"entropy_weight": -1.0}, r"`entropy_weight` must be a finite number of at least 0; got -1\.0"),
+        ({"baseline_decay": 1.0}, r"`baseline_decay` must be a finite number of at least 0 and below 1; got 1\.0"),
+        ({"batch_size": 0}, "`batch_size` must be a whole number of at least 1; got 0"),
     ]:
         with pytest.raises(ConfigError, match=text):
             PolicyBasedRL(flat_space(), **arguments)

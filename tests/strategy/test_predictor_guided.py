@@ -111,8 +111,8 @@ def test_priors_are_features_of_the_regression() -> None:
 def test_bad_arguments() -> None:
     space = planted_space()
     for arguments, text in [
-        ({"num_initial": 1}, "`num_initial` must be at least 2; got 1"),
-        ({"refit_every": 0}, "`refit_every` must be at least 1; got 0"),
+        ({"num_initial": 1}, "`num_initial` must be a whole number of at least 2; got 1"),
+        ({"refit_every": 0}, "`refit_every` must be a whole number of at least 1; got 0"),
         ({"exploration": -0.5}, r"`exploration` must be a finite number of at least 0; got -0\.5"),
         ({"exploration": float("nan")}, "`exploration` must be a finite number of at least 0; got nan"),
         ({"candidates": "all"}, "`candidates` must be 'solver' or 'evolution'; got 'all'"),

@@ -179,7 +179,7 @@ def test_bad_arguments():
         FailureHandler()
     with pytest.raises(ConfigError, match=r"`metric` must be a finite number, .*; got nan"):
         FailureHandler(math.nan)
-    with pytest.raises(ConfigError, match="`retry` must be at least 0; got -1"):
+    with pytest.raises(ConfigError, match="`retry` must be a whole number of at least 0; got -1"):
         FailureHandler(0.0, retry=-1)
-    with pytest.raises(ConfigError, match="`repeat` must be at least 2 evaluations; got 1"):
+    with pytest.raises(ConfigError, match="`repeat` must be a whole number of at least 2; got 1"):
         MultipleEvaluation(1)

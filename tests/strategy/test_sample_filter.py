@@ -138,7 +138,7 @@ def test_bad_arguments():
         Filter(300e6)
     with pytest.raises(ConfigError, match="`metric_for_invalid` must be a finite number"):
         Filter(lambda sample: True, math.nan)
-    with pytest.raises(ConfigError, match="`patience` must be at least 1; got 0"):
+    with pytest.raises(ConfigError, match="`patience` must be a whole number of at least 1; got 0"):
         Filter(lambda sample: True, patience=0)
     for wrong in (CostProfiler, "latency"):
         with pytest.raises(BadInputError, match=r"LatencyFilter needs a profiler, with `profile\(architecture\)`; got"):
@@ -148,7 +148,7 @@ def test_bad_arguments():
     ):
         LatencyFilter(CostProfiler("macs", SPACE, NUMBERS, is_whole=True), 5.0)
     for threshold in (0.0, -1.0, math.inf, math.nan, "5ms", True):
-        with pytest.raises(ConfigError, match="`threshold_ms` must be positive and finite; got"):
+        with pytest.raises(ConfigError, match="`threshold_ms` must be a finite number above 0; got"):
             LatencyFilter(LATENCY, threshold)
     with pytest.raises(ConfigError, match="`metric_for_invalid` must be a finite number"):
         LatencyFilter(LATENCY, 5.0, metric_for_invalid="bad")

@@ -30,5 +30,5 @@ def test_what_was_asked_for_is_told_after_the_last():
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5, "10", None, True])
 def test_bad_numbers(wrong):
-    with pytest.raises(ConfigError, match="`num_trials` of a TrialLimit must be a whole number of at least 1; got"):
+    with pytest.raises(ConfigError, match="`num_trials` must be a whole number of at least 1; got"):
         TrialLimit(wrong)

@@ -1,5 +1,6 @@
 import functools
 
+import numpy as np
 import pytest
 
 from hwnas import strategy as bound
@@ -73,7 +74,7 @@ def test_wrong_options_are_refused_at_once():
         unbound.ProxylessNAS(penality=None)
     with pytest.raises(ConfigError, match=r"Random has no option 'seed'; known are none\. Space"):
         unbound.Random(seed=0)
-    with pytest.raises(ConfigError, match="`sample_size` must be at least 2; got 1"):
+    with pytest.raises(ConfigError, match="`sample_size` must be a whole number of at least 2; got 1"):
         unbound.RegularizedEvolution(sample_size=1)(contract_space())
 
 
@@ -159,3 +160,9 @@ def test_a_description_of_middleware_is_shared_without_harm():
     chain = unbound.Chain(unbound.Random(), unbound.Deduplication(patience=20))
     assert len(chain(tiny_space(), seed=0).ask(10)) == len(chain(tiny_space(), seed=0).ask(10)) == 4
     assert numbers(bound.Chain(Scripted(1, 1, 2), *chain.middleware), 3) == [1, 2]
+
+
+def test_the_text_does_not_tell_numpys_numbers_from_pythons():
+    """It is a part of what a folder belongs to."""
+    described = unbound.Chain(unbound.NSGA2(population_size=np.int64(4), crossover_prob=np.float64(0.5)))
+    assert repr(described) == "NSGA2(crossover_prob=0.5, population_size=4)"
