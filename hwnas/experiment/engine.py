@@ -87,7 +87,6 @@ class Engine:
             RunDirectoryError: the history is not one that this strategy would have made.
         """
         self._store = store
-        store.set_fact(f"{LIMITS}|{self._study}", {budget.profiler: budget.limit for budget in self._budgets})
         self._driven.catch_up(store)
 
     def run(
@@ -121,10 +120,12 @@ class Engine:
         until = math.inf if max_duration_seconds is None else time.monotonic() + max_duration_seconds
         num_slots = executor.num_slots if concurrency is None else min(concurrency, executor.num_slots)
         plan = {"max_trials": max_trials, "max_duration_seconds": max_duration_seconds, "concurrency": num_slots}
-        self._driven.sequence = self._store.begin(self._study, plan)
+        limits = {budget.profiler: budget.limit for budget in self._budgets}
         self._on_change = on_change
         try:
-            executor.start(evaluator, self._on_report)
+            executor.start(evaluator, self._on_report)  # first: where it cannot start, the study was not begun
+            self._store.set_fact(f"{LIMITS}|{self._study}", limits)
+            self._driven.sequence = self._store.begin(self._study, plan)
             self._loop(executor, num_slots, math.inf if max_trials is None else max_trials, until)
         except BaseException:
             executor.close()

@@ -44,10 +44,10 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
     """
     database = directory / STORE_NAME
     if directory.exists() and not directory.is_dir():
-        raise RunDirectoryError(f"{directory} is a file; --out must be a folder. Give another.")
+        raise RunDirectoryError(f"{directory} is a file; a run is a folder. Give another.")
     if directory.is_dir() and not database.exists() and any(directory.iterdir()):
         raise RunDirectoryError(
-            f"{directory} is not empty and holds no run ({STORE_NAME} is missing). Give another --out, or empty it."
+            f"{directory} is not empty and holds no run ({STORE_NAME} is missing). Give another folder, or empty it."
         )
     try:
         store = TrialStore(database)
@@ -64,17 +64,22 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
         differing = _differences(found, wanted)
         raise RunDirectoryError(
             f"{directory} holds a run of another configuration: {'; '.join(differing)}. "
-            "Give another --out, or the configuration of the run to go on with it."
+            "Give another folder, or the configuration of the run to go on with it."
         )
     return store
 
 
 def _nothing_done(directory: Path, store: TrialStore) -> bool:
-    """Whether the run has no trials, no results and no checkpoints; a table of measurements knows what it is of."""
+    """Whether the run has no trials, no results and no checkpoints.
+
+    A table of measurements, with its networks in `*.onnx` beside it, knows what it is of; and what workers printed
+    that could not start is no result.
+    """
     facts = {name for (name,) in store.execute("SELECT name FROM facts")}
     if store.studies() or not facts <= {_CONFIGURATION, PHASE, SECONDS, SPACE}:
         return False
-    return not any(path.is_dir() and any(path.iterdir()) for path in directory.iterdir())
+    folders = [path for path in directory.iterdir() if path.is_dir() and path.suffix != ".onnx"]
+    return not any(file.suffix != ".log" for folder in folders for file in folder.iterdir())
 
 
 def _differences(found: object, wanted: object, key: str = "") -> list[str]:

@@ -25,6 +25,10 @@ def two(architecture):
     return {"score": score(architecture), "size": float(sum(v * v for v in architecture.values()))}
 
 
+def score_of_any(architecture):
+    return float(len(architecture))
+
+
 def counting():
     """The score, and how often it was asked for."""
     calls = []
@@ -323,6 +327,28 @@ def test_another_experiments_folder_is_refused(tmp_path, options, key):
     Experiment(**arguments).run(2)
     with pytest.raises(RunDirectoryError, match=f"another configuration: .*{key}"):
         Experiment(**(arguments | options)).run(2)
+
+
+def test_what_could_not_begin_is_put_right_in_the_same_folder(tmp_path):
+    def begin(evaluate):
+        experiment = Experiment(SPACE, evaluate, "random", directory=tmp_path, executor="processes")
+        return experiment.run(2, concurrency=1)
+
+    with pytest.raises(ConfigError, match="cannot be found again in another process"):
+        begin(lambda architecture: 1.0)
+    assert begin(score).num_complete == 2
+
+
+def test_a_latency_that_nothing_keeps_is_put_right_in_the_same_folder(tmp_path):
+    device = FakeRuntime()
+    for limit in ("latency<=1ns", "latency<=90%"):
+        experiment = Experiment(
+            tiny_space(), score_of_any, "random", budgets=[limit], device=device, directory=tmp_path
+        )
+        if limit == "latency<=1ns":
+            with pytest.raises(InfeasibleError, match="No architecture of the space keeps latency"):
+                experiment.run(2)
+    assert experiment.run(2).num_complete == 2
 
 
 @pytest.mark.parametrize("other", [Budget("cost", 9.00001, "", COST), Budget("cost", 9.0, "", COST * 0.5)])

@@ -18,7 +18,7 @@ def test_the_same_configuration_goes_on(tmp_path):
 def test_another_configuration_is_refused_by_key(tmp_path):
     with open_run(tmp_path / "run", {"seed": 1, "train": {"epochs": 2}}) as store:
         store.set_fact("x", 1)
-    with pytest.raises(RunDirectoryError, match=r"train.epochs is 2 there and 3 here. Give another --out"):
+    with pytest.raises(RunDirectoryError, match=r"train.epochs is 2 there and 3 here. Give another folder"):
         open_run(tmp_path / "run", {"seed": 1, "train": {"epochs": 3}})
 
 
@@ -26,6 +26,9 @@ def test_a_run_that_has_done_nothing_becomes_another(tmp_path):
     with open_run(tmp_path / "run", {"budget": "macs<=1"}) as store, Phases(store, ignore)("search"):
         store.set_fact(SPACE, {})
         (tmp_path / "run" / "search").mkdir()  # as a training makes it at once
+        for file in ("table.sqlite.onnx/reference.onnx", "workers/worker-0.log"):  # measured; could not start
+            (tmp_path / "run" / file).parent.mkdir()
+            (tmp_path / "run" / file).write_bytes(b"")
     with open_run(tmp_path / "run", {"budget": "macs<=1M"}) as store:
         assert store.fact("configuration") == {"budget": "macs<=1M"}
 
@@ -57,7 +60,7 @@ def test_foreign_folders_and_files_are_left_alone(tmp_path):
     with pytest.raises(RunDirectoryError, match="is not empty and holds no run"):
         open_run(tmp_path / "folder", {})
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["thesis.txt"]
-    with pytest.raises(RunDirectoryError, match="is a file; --out must be a folder"):
+    with pytest.raises(RunDirectoryError, match="is a file; a run is a folder"):
         open_run(tmp_path / "folder" / "thesis.txt", {})
 
 
