@@ -3,6 +3,7 @@
 runtime       the protocol; onnxruntime_cpu is one, `connect` finds one by name
 timing        one item beside the reference model, in slices that alternate
 session       many items, in random order and several rounds, resumable
+denormals     flushed while something is measured, and only then
 statistics    from visits to medians, standard errors and (noise) the noise floor
 measure       the latency table of a space (filling), calibrated on whole networks
 verify        one exported file against a limit

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from hwnas.device.denormals import denormals_flushed
 from hwnas.device.machine import processor_flags, processor_name
 from hwnas.device.runtime import Array, example_array
 from hwnas.errors import BadInputError, DeviceError
@@ -56,7 +57,7 @@ class OnnxRuntime:
         self._options.inter_op_num_threads = 1
         self._options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         self._options.log_severity_level = _ERRORS_ONLY
-        self._options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        self._options.add_session_config_entry("session.set_denormal_as_zero", "1")  # in threads of its own
         self._options.add_session_config_entry("session.force_spinning_stop", "1")
         self._fingerprint = Fingerprint(
             device="cpu",
@@ -75,6 +76,7 @@ class OnnxRuntime:
         """Where and how this runtime measures."""
         return self._fingerprint
 
+    @denormals_flushed()  # the first session of a process sets the thread that makes it, and leaves it so
     def prepare(self, path: Path) -> PreparedSession:
         """Load an ONNX file and bind its inputs and outputs; see `Runtime.prepare`."""
         if not path.is_file():

@@ -44,7 +44,9 @@ class Runtime(Protocol):
     """A device with its runtime and settings.
 
     Guarantees: `fingerprint` is constant and says everything on which a latency depends; equal fingerprints mean
-    comparable numbers; denormals are flushed, so that weights do not change the time; the clock is monotonic.
+    comparable numbers; the clock is monotonic. So that weights do not change the time, who measures flushes denormals
+    in the thread that calls (`hwnas.device.denormals`), a runtime in threads of its own; how the calling thread
+    computes otherwise is left as it was.
     """
 
     @property

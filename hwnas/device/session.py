@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from hwnas.device.denormals import denormals_flushed
 from hwnas.device.runtime import Prepared, Runtime
 from hwnas.device.timing import Timing, alternate, warm_up
 from hwnas.store import MeasurementStore, Visit
@@ -105,6 +106,7 @@ def _schedule(keys: Sequence[str], rounds: int, seed: int) -> list[tuple[str, in
     return schedule + [(keys[index], RETEST) for index in chosen]
 
 
+@denormals_flushed()
 def ready(path: Path, runtime: Runtime, name: str) -> Prepared:
     """Load a model and warm it up; `name` is that of the visit it begins."""
     runtime.begin(name)
@@ -113,6 +115,7 @@ def ready(path: Path, runtime: Runtime, name: str) -> Prepared:
     return prepared
 
 
+@denormals_flushed()
 def visit_item(item: Item, number: int, runtime: Runtime, reference: Prepared, timing: Timing) -> Visit:
     """Measure one item once, loaded anew, beside a reference that is ready."""
     runtime.begin(f"{item.key}#{number}")

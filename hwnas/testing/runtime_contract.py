@@ -92,6 +92,15 @@ class RuntimeContract:
             one.run()
             other.run()
 
+    def test_arithmetic_is_left_as_it_was(self, runtime: Runtime, model_path: Path) -> None:
+        """Where denormals are flushed, that ends with the measurement: they are numbers again in this process."""
+        before = np.float32(1e-40) * np.float32(1)
+        runtime.begin("visit")
+        prepared = runtime.prepare(model_path)
+        prepared.run()
+        prepared.outputs([np.ones((2, 3), dtype=np.float32), np.ones((2, 3), dtype=np.int64)])
+        assert np.float32(1e-40) * np.float32(1) == before
+
     def test_wrong_number_of_inputs(self, runtime: Runtime, model_path: Path) -> None:
         """The device's refusal is a DeviceError."""
         with pytest.raises(DeviceError, match="takes 2 inputs; got 1"):

@@ -8,8 +8,8 @@ from hwnas.trial.worker import ended_content, ended_from
 
 
 @given(
-    st.dictionaries(st.text(min_size=1), st.floats(allow_nan=False, allow_subnormal=False), min_size=1),
-    st.none() | st.lists(st.floats(width=32, allow_nan=False, allow_subnormal=False)),
+    st.dictionaries(st.text(min_size=1), st.floats(allow_nan=False), min_size=1),
+    st.none() | st.lists(st.floats(width=32, allow_nan=False)),
     st.text(),
 )
 def test_what_came_of_an_attempt_crosses_as_json(metrics, scores, error):
