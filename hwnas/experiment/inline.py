@@ -59,8 +59,14 @@ class InlineExecutor:
         assert evaluator is not None
         assert on_report is not None  # start comes first
         limit = TimeLimit(task.timeout_seconds)
+        thread = threading.current_thread()
 
         def report(step: int, value: float) -> bool:
+            if threading.current_thread() is not thread:
+                raise ConfigError(
+                    "In line only the thread that evaluates can report. Hand the value over to it, or set "
+                    'executor="processes", where every thread can.'
+                )
             with limit.held():  # the engine writes it down
                 return on_report(task.number, step, value)
 

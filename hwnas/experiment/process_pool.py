@@ -159,8 +159,7 @@ class ProcessPool:
         elif kind == "ended":
             worker.clock, worker.leaves = None, bool(message["leaves"])
             return [ended_from(message["ended"])]  # type: ignore[arg-type]
-        else:
-            assert worker.clock is not None
+        elif worker.clock is not None:  # else it is from a thread that a trial has left behind
             if kind == "waits":
                 worker.clock.turn(on=not message["waits"])
             else:

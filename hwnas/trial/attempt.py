@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -45,12 +46,18 @@ def attempt(
         Complete, stopped or failed.
     """
     start = time.monotonic()
+    reporting = threading.RLock()
+    is_over = False
 
     def checked_report(step: int, value: float) -> None:
-        if report(_step(step), _value(value)):
-            raise TrialStopped
+        with reporting:
+            if is_over or report(_step(step), _value(value)):
+                raise TrialStopped
 
     def ended(status: EndedStatus, error: str = "", evaluated: Evaluated | None = None) -> Ended:
+        nonlocal is_over
+        with reporting:  # a thread that the evaluation left behind must not report for the next one
+            is_over = True
         return Ended(
             number=task.number,
             attempt=task.attempt,

@@ -34,7 +34,8 @@ class TrialContext:
     Attributes:
         seed: of all its randomness; the same for the same architecture, repeat and experiment's seed. Below 2**32.
         report: `report(step, value)` hands on an intermediate value of the first metric, as that metric counts (an
-            error rate stays one). Raises `TrialStopped` where the trial is to end early.
+            error rate stays one). Raises `TrialStopped` where the trial is to end early, and once it is over. One
+            thread reports at a time; in line only the one that evaluates may.
         exclusive: `with context.exclusive("onnxruntime:cpu"):` waits until no other trial of the experiment, and none
             of another one on this machine, is in a block of that name; two measurements on one device so never disturb
             each other. Waiting does not count towards a trial's time limit, except in line. Blocks do not nest.

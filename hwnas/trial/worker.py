@@ -74,7 +74,7 @@ class _Pool:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._asking = threading.Lock()  # an evaluation may report from several threads
+        self._sending = threading.Lock()  # an evaluation may have several threads
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -91,27 +91,23 @@ class _Pool:
         return self._inbox.get()
 
     def send(self, kind: str, **content: object) -> None:
-        self._connection.send_bytes(json.dumps({"kind": kind, **content}).encode())
+        with self._sending:
+            self._connection.send_bytes(json.dumps({"kind": kind, **content}).encode())
 
     def report(self, step: int, value: float) -> bool:
-        with self._asking:
-            self.send("report", step=step, value=value)
-            stop: bool = self.receive()["stop"]
+        self.send("report", step=step, value=value)
+        stop: bool = self.receive()["stop"]
         return stop
 
     @contextlib.contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
-            self._tell_that_it(waits=True)
+            self.send("waits", waits=True)
             try:
                 stack.enter_context(exclusive_here(name))
             finally:
-                self._tell_that_it(waits=False)
+                self.send("waits", waits=False)
             yield
-
-    def _tell_that_it(self, *, waits: bool) -> None:
-        with self._asking:
-            self.send("waits", waits=waits)
 
 
 def _device_is_broken() -> bool:

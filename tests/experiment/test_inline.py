@@ -36,6 +36,30 @@ def test_a_time_limit_needs_the_main_thread():
     assert raised
 
 
+def test_another_thread_cannot_report():
+    """The store is of the thread that opened it."""
+    errors, heard = [], []
+
+    def evaluate(architecture, report):
+        def go():
+            with pytest.raises(
+                ConfigError, match=r'only the thread that evaluates can report.*executor="processes"'
+            ) as e:
+                report(1, 1.0)
+            errors.append(e)
+
+        thread = threading.Thread(target=go)
+        thread.start()
+        thread.join()
+        return 1.0
+
+    executor = InlineExecutor()
+    executor.start(FunctionEvaluator(evaluate), lambda *said: bool(heard.append(said)))
+    executor.submit(task())
+    [ended] = executor.wait()
+    assert (ended.status, len(errors), heard) == ("complete", 1, [])
+
+
 def test_the_alarm_does_not_cut_the_writing_of_a_report_in_two():
     written = []
 

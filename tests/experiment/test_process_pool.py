@@ -54,6 +54,12 @@ def all_gone(pids):
     return not any(map(is_alive, pids))
 
 
+def test_a_thread_that_a_trial_leaves_behind_disturbs_nobody(start):
+    pool = start("thread_left_behind", 2)
+    ended = run(pool, task_of(0, leaves=True), task_of(1, leaves=False))
+    assert [one.status for one in ended] == ["complete"] * 2
+
+
 def test_a_worker_has_threads_and_a_process_group_of_its_own(start, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

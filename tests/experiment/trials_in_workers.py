@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -129,3 +130,18 @@ def die_after(path: str) -> object:
 def score(architecture) -> float:
     """That of `many_trials`, which imports more than a worker should."""
     return float(sum((number + 1) * architecture[f"c{number}"] for number in range(6)))
+
+
+def thread_left_behind(architecture, context) -> float:
+    """Leaves a thread that wants to measure alone, after the trial and while another one runs."""
+
+    def go_on() -> None:
+        time.sleep(0.2)
+        with context.exclusive("left-behind"):
+            pass
+
+    if architecture["leaves"]:
+        threading.Thread(target=go_on, daemon=True).start()
+    else:
+        time.sleep(1.0)
+    return 1.0

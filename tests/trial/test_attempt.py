@@ -8,7 +8,7 @@ import time
 import pytest
 
 from hwnas.space import Architecture
-from hwnas.trial import FunctionEvaluator, TrialTask
+from hwnas.trial import FunctionEvaluator, TrialStopped, TrialTask
 from hwnas.trial.attempt import attempt
 from hwnas.trial.time_limit import TimeLimit
 
@@ -38,6 +38,51 @@ def test_a_wrong_report_fails_the_trial(step, value, match):
     ended = run(lambda architecture, report: report(step, value))
     assert ended.status == "failed"
     assert match in ended.error
+
+
+def test_a_thread_that_is_left_behind_reports_no_more():
+    """Whatever it said would be taken for the next trial's."""
+    heard, left = [], []
+    may_report = threading.Event()
+
+    def evaluate(architecture, report):
+        def go_on():
+            may_report.wait()
+            with pytest.raises(TrialStopped):
+                report(2, 1.0)
+
+        left.append(threading.Thread(target=go_on))
+        left[0].start()
+        report(1, 1.0)
+        return 1.0
+
+    ended = attempt(FunctionEvaluator(evaluate), TASK, lambda step, value: bool(heard.append(step)))
+    may_report.set()
+    left[0].join()
+    assert (ended.status, heard) == ("complete", [1])
+
+
+def test_threads_report_one_at_a_time():
+    """An answer comes without saying whose it is."""
+    at_a_time, most = [], []
+
+    def on_report(step, value):
+        at_a_time.append(step)
+        most.append(len(at_a_time))
+        time.sleep(0.01)
+        at_a_time.remove(step)
+        return False
+
+    def evaluate(architecture, report):
+        threads = [threading.Thread(target=report, args=(step, 1.0)) for step in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return 1.0
+
+    assert attempt(FunctionEvaluator(evaluate), TASK, on_report).status == "complete"
+    assert most == [1] * 8
 
 
 def test_an_architecture_that_is_none():
