@@ -50,6 +50,9 @@ class Engine:
         timeout_seconds: of an attempt.
         max_attempts: after which a trial whose process or worker died every time is failed; None: it is tried on.
         on_tell: called after every outcome told, those of the history included, with the trial as the store has it.
+
+    Attributes:
+        began: when the last `run` could begin its first trial, as `time.monotonic` has it; None: it could not so far.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Engine:
         self._timeout_seconds = timeout_seconds
         self._max_attempts = max_attempts
         self._on_change: Callable[[], None] = lambda: None
+        self.began: float | None = None
         self._store: TrialStore
         self._under_way: set[int] = set()
 
@@ -119,12 +123,15 @@ class Engine:
         """
         until = math.inf if max_duration_seconds is None else time.monotonic() + max_duration_seconds
         num_slots = executor.num_slots if concurrency is None else min(concurrency, executor.num_slots)
-        plan = {"max_trials": max_trials, "max_duration_seconds": max_duration_seconds, "concurrency": num_slots}
         limits = {budget.profiler: budget.limit for budget in self._budgets}
         self._on_change = on_change
+        self.began = None
         try:
             executor.start(evaluator, self._on_report)  # first: where it cannot start, the study was not begun
             self._store.set_fact(f"{LIMITS}|{self._study}", limits)
+            self.began = time.monotonic()
+            left = None if max_duration_seconds is None else max(0.0, until - self.began)
+            plan = {"max_trials": max_trials, "max_duration_seconds": left, "concurrency": num_slots}
             self._driven.sequence = self._store.begin(self._study, plan)
             self._loop(executor, num_slots, math.inf if max_trials is None else max_trials, until)
         except BaseException:

@@ -153,7 +153,7 @@ class Experiment:
             engine.catch_up(store)
             status = live_status(
                 self._standings,
-                lambda: engine.num_running,
+                engine,
                 max_trials=max_trials,
                 max_duration_seconds=max_duration_seconds,
                 seconds_before=store.seconds(_STUDY),

@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hwnas.experiment.standings import Found, Standings
 from hwnas.report.formats import format_seconds
+
+if TYPE_CHECKING:
+    from hwnas.experiment.engine import Engine
 
 __all__ = ["Session", "Status", "live_status", "status_of"]
 
@@ -105,7 +109,7 @@ def status_of(standings: Standings, session: Session, *, num_running: int, secon
 
 def live_status(
     standings: Standings,
-    num_running: Callable[[], int],
+    engine: Engine,
     *,
     max_trials: int | None,
     max_duration_seconds: float | None,
@@ -115,21 +119,22 @@ def live_status(
 
     Args:
         standings: kept up to date.
-        num_running: trials under way.
+        engine: that is going to run.
         max_trials, max_duration_seconds: as given to `run`.
         seconds_before: that earlier sessions have worked.
     """
-    before, began = standings.counts.total(), time.monotonic()
+    before, called = standings.counts.total(), time.monotonic()
 
     def status() -> Status:
+        began = engine.began or time.monotonic()  # until then its workers start, which says nothing of the pace
         session = Session(
             max_trials=max_trials,
-            max_duration_seconds=max_duration_seconds,
+            max_duration_seconds=None if max_duration_seconds is None else max_duration_seconds - (began - called),
             num_ended=standings.counts.total() - before,
             seconds=time.monotonic() - began,
         )
         elapsed = seconds_before + session.seconds
-        return status_of(standings, session, num_running=num_running(), seconds_elapsed=elapsed)
+        return status_of(standings, session, num_running=engine.num_running, seconds_elapsed=elapsed)
 
     return status
 

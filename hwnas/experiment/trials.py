@@ -128,7 +128,7 @@ def run_trials(
     if engine.num_running or (left != 0.0 and (max_trials is None or num_asked < max_trials)):
         status = live_status(
             standings,
-            lambda: engine.num_running,
+            engine,
             max_trials=max_trials,
             max_duration_seconds=left,
             seconds_before=seconds_before,

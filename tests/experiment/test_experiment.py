@@ -198,6 +198,30 @@ def test_the_time_of_the_experiment(tmp_path):
     assert experiment.run(status.num_complete).seconds_left == 0.0
 
 
+class SlowToStart(InlineExecutor):
+    """In line, after as long as workers take to start."""
+
+    def start(self, evaluator, on_report):
+        super().start(evaluator, on_report)
+        time.sleep(0.2)
+        self.ready = time.monotonic()
+
+
+def test_the_time_in_which_workers_start_says_nothing_of_the_pace(tmp_path):
+    executor, seen = SlowToStart(), []
+    experiment = Experiment(SPACE, score, "random", directory=tmp_path, executor=executor)
+    experiment.run(3, max_duration_seconds=100, progress=lambda status: seen.append((status, time.monotonic())))
+    assert len(seen) == 6
+    for status, now in seen:
+        assert status.seconds_elapsed <= now - executor.ready
+        assert status.seconds_left <= 100 - 0.2  # of which trials can still be begun
+        if 0 < status.num_ended < 3:
+            assert status.seconds_left <= (3 - status.num_ended) * (now - executor.ready) / status.num_ended
+    with TrialStore(tmp_path / "run.sqlite", write=False) as store:
+        assert [event.kind for event in store.events("trials")][:2] == ["began", "asked"]
+    assert experiment.status().seconds_elapsed <= time.monotonic() - executor.ready
+
+
 def test_early_stopping_in_an_experiment(tmp_path):
     def evaluate(architecture, report):
         for step in range(1, 4):
