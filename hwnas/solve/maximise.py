@@ -14,6 +14,9 @@ from hwnas.space import Architecture
 
 __all__ = ["k_best", "maximise"]
 
+_EXPLAINING_SECONDS = 5.0
+"""That budgets contradict each other is proven first; the least of each cost may each be as hard a problem again."""
+
 
 def maximise(
     utility: CostTable,
@@ -40,8 +43,8 @@ def maximise(
         time limit is hit.
 
     Raises:
-        InfeasibleError: no architecture keeps the budgets (names them and the least achievable), or all
-            that do are in `exclude`.
+        InfeasibleError: no architecture keeps the budgets (names them and the least achievable, as far as that is
+            found within seconds), or all that do are in `exclude`.
         BadInputError: tables over different spaces, a time limit that is not positive, or one too short to
             find any architecture.
     """
@@ -96,4 +99,4 @@ def k_best(
             f"All architectures within the budgets are among the {len(excluded)} of `exclude`. Exclude fewer, or raise "
             "a limit."
         )
-    raise infeasible(budgets, deadline)
+    raise infeasible(budgets, Deadline(min(deadline.remaining, _EXPLAINING_SECONDS)))

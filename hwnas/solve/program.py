@@ -28,6 +28,7 @@ Expression = tuple[tuple[int, float], ...]
 """A linear expression: columns and their coefficients."""
 
 _SCALE = 1e4  # the spread of every scaled row, so that HiGHS' absolute 1e-6 is 1e-10 of it
+_TOLERANCE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,20 +120,35 @@ class Program:
     def multipliers(self) -> Vector | None:
         """The price of each of the problem's rows in the linear relaxation, utility per unit of cost.
 
+        Where there is no utility, the prices are those of keeping the rows by as much as possible, to a common factor.
+
         Returns:
             None where already the relaxation is infeasible.
         """
         less, equal = self.less, self.equal
+        objective, upper = self.objective, less.upper
+        bounds = np.column_stack([np.zeros(self.num_columns), self.upper])
+        rows = slice(self._first_row, self._first_row + len(self.problem.rows))
+        matrices = [less.matrix, equal.matrix]
+        flat = len(self.problem.rows) > 0 and not self.problem.scale
+        if flat:
+            # Without an objective all prices would be 0, which says nothing about where the budgets are kept. They are
+            # those of the excess over the limits instead, one column more, of the scaled row that has most of it.
+            excess = np.zeros((len(upper), 1))
+            excess[rows] = -1.0
+            none = sparse.csr_array((len(equal.upper), 1))
+            matrices = [sparse.hstack([less.matrix, sparse.csr_array(excess)]), sparse.hstack([equal.matrix, none])]
+            objective = np.append(objective, 1.0)
+            bounds = np.vstack([bounds, [-np.inf, np.inf]])
         result = linprog(  # type: ignore[call-overload]  # the stubs do not know sparse matrices
-            self.objective, A_ub=less.matrix, b_ub=less.upper, A_eq=equal.matrix, b_eq=equal.upper,
-            bounds=np.column_stack([np.zeros(self.num_columns), self.upper]),
-            method="highs", options={"presolve": False},
+            objective, A_ub=matrices[0], b_ub=upper, A_eq=matrices[1], b_eq=equal.upper,
+            bounds=bounds, method="highs", options={"presolve": False},
         )  # fmt: skip
-        if result.status == 2:
+        if result.status == 2 or (flat and result.status == 0 and result.fun > _TOLERANCE):
             return None
         if result.status != 0:  # any prices give a valid bound
             return np.zeros(len(self.problem.rows))
-        marginals = np.asarray(result.ineqlin.marginals)[self._first_row :][: len(self.problem.rows)]
+        marginals = np.asarray(result.ineqlin.marginals)[rows]
         prices = -marginals * np.array(self._row_scales) / self.objective_scale
         return np.asarray(np.maximum(prices, 0.0), dtype=np.float64)
 

@@ -55,7 +55,7 @@ class Pool:
         self._k = k
         self.codes: npt.NDArray[np.int64] = np.zeros((0, problem.graph.num_choices), dtype=np.int64)
         self.utilities: npt.NDArray[np.float64] = np.zeros(0)
-        self.bound = math.inf
+        self.bound = problem.constant  # all terms of the objective are at most 0
         self.tolerance = 0.0
 
     def add(self, codes: npt.NDArray[np.int64]) -> None:

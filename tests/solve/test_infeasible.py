@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -103,6 +104,14 @@ def test_when_the_time_is_over_nothing_is_claimed():
     assert error.least == {}
     assert "the least achievable is unknown: the time ran out" in str(error)
     assert "latency <= 3 ms and params <= 5 M params together" in str(error)
+
+
+def test_an_explanation_takes_its_time_and_no_more(monkeypatch):
+    monkeypatch.setattr(sys.modules["hwnas.solve.maximise"], "_EXPLAINING_SECONDS", 1e-9)  # the function has the name
+    budgets = [Budget("latency", 3.0, "ms", LATENCY), Budget("params", 5e6, "params", PARAMS)]
+    with pytest.raises(InfeasibleError, match="the least achievable is unknown: the time ran out") as caught:
+        maximise(LATENCY, budgets)
+    assert caught.value.least == {}
 
 
 def test_choices_coupled_too_tightly_for_elimination_are_left_to_the_integer_program():

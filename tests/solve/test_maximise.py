@@ -6,6 +6,7 @@ import pytest
 from hwnas.cost import Budget, CostTable, MaxTable, Term
 from hwnas.errors import BadInputError, HwnasError, InfeasibleError
 from hwnas.solve import k_best, maximise
+from hwnas.solve.beam import Beam
 from hwnas.solve.problem import Problem
 from hwnas.solve.program import Program
 from hwnas.solve.search import Deadline, Pool, branch_and_bound
@@ -88,6 +89,38 @@ def test_three_budgets_on_the_large_space_are_kept_and_proven():
     branch_and_bound(pool, problem, Program(problem), Deadline(None))  # the other way to the optimum
     assert solution.certificate.objective == pytest.approx(pool.utilities[0], rel=1e-9)
     assert maximise(utility, budgets) == solution
+
+
+def test_without_a_utility_any_architecture_within_the_budgets():
+    """Equal to brute force; where nothing is worth more than something else, all that keeps the budgets is best."""
+    for seed in range(60):
+        _, budgets, codes = random_problem(seed)
+        space = budgets[0].cost.space
+        num_kept = int(kept(budgets, codes).sum())
+        if not num_kept:
+            with pytest.raises(InfeasibleError):
+                maximise(CostTable(space, 3.0), budgets)
+            continue
+        solutions = k_best(CostTable(space, 3.0), budgets, 4)
+        assert len({s.architecture for s in solutions}) == min(4, num_kept)
+        assert all(budget.holds(s.architecture) for s in solutions for budget in budgets)
+        assert all((s.certificate.status, s.certificate.bound) == ("optimal", 3.0) for s in solutions)
+
+
+@pytest.mark.parametrize("num_budgets", [2, 3])
+def test_the_narrowest_beam_finds_what_is_left_at_the_bottom_of_several_budgets(num_budgets):
+    # 1.001 times the costs of the network whose costs have the least sum, of 5.9e21; without prices no beam finds one.
+    space = stages()
+    rng = np.random.default_rng(1)
+    costs = [block_table(space, rng) for _ in range(num_budgets)]
+    least = sum(costs[1:], costs[0]).minimum().architecture
+    budgets = [Budget(f"cost{n}", 1.001 * cost.value(least), "", cost) for n, cost in enumerate(costs)]
+    problem = Problem(CostTable(space), budgets)
+    prices = Program(problem).multipliers()
+    codes, _ = Beam.build(problem, prices).search(500)
+    assert problem.kept(codes).any()
+    blind, _ = Beam.build(problem, np.zeros(num_budgets)).search(500)
+    assert not problem.kept(blind).any()
 
 
 def test_without_budgets_the_maximum():
