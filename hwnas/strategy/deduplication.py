@@ -75,9 +75,9 @@ class _Deduplicated:
         return proposals
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Hand it on, also for those that came again meanwhile."""
+        """Hand it on, also for those that came again meanwhile; what was never asked for, known trials, counts too."""
         self._outcomes[proposal] = outcome
-        for _ in range(1 + self._num_waiting.pop(proposal)):
+        for _ in range(1 + self._num_waiting.pop(proposal, 0)):
             self._strategy.tell(proposal, outcome)
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:

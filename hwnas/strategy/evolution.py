@@ -5,7 +5,8 @@ AAAI 2019, arXiv:1802.01548, algorithm 1.
 
 What differs from the paper: budgets are hard (the first population is uniform over feasible
 architectures and a child over budget is drawn anew, then repaired by the exact solver), every choice
-mutates with a probability instead of exactly one, and crossover is optional. Members age from when their
+mutates with a probability instead of exactly one, crossover is optional, and the members of a tournament differ from
+each other (the paper draws them with replacement). Members age from when their
 outcome was told, as with the paper's parallel workers; a trial that failed never becomes a member.
 """
 
@@ -75,19 +76,20 @@ class RegularizedEvolution:
         self._crossover = truth("crossover", crossover)
         self._seed = whole_number("seed", seed, at_least=0)
         self._num_asked = 0
+        self._num_known = 0
         self._proposed: set[Architecture] = set()
         self._population: deque[tuple[Architecture, Outcome]] = deque(maxlen=population_size)
         self._history = History(space)
 
     def ask(self, num: int = 1) -> list[Proposal]:
-        """Random feasible architectures as many as the population has, then children.
+        """Random feasible architectures as many as the population has, less the known ones, then children.
 
         Random ones go on while too few outcomes have been told for a tournament, so asking never waits.
         """
         proposals = []
         for _ in range(num):
             rng = np.random.default_rng([self._seed, self._num_asked])
-            if self._num_asked < self._population_size or len(self._population) < self._sample_size:
+            if self._num_asked + self._num_known < self._population_size or len(self._population) < self._sample_size:
                 architecture = sample_feasible(self._space, self._budgets, 1, rng)[0]
             else:
                 architecture = new_child(self._space, self._budgets, self._proposed, self._child, rng)
@@ -99,7 +101,9 @@ class RegularizedEvolution:
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Put the architecture into the population, unless it failed; beyond its size the oldest dies."""
         if not outcome.failed:
+            self._num_known += proposal.architecture not in self._proposed  # of another search's history
             self._population.append((proposal.architecture, outcome))
+        self._proposed.add(proposal.architecture)
         self._history.add(proposal, outcome)
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:

@@ -6,20 +6,18 @@ import dataclasses
 
 from hwnas.errors import StrategyError
 from hwnas.strategy.certified import Certified
-from hwnas.strategy.local_search import LocalSearch
 from hwnas.strategy.protocol import Outcome, Proposal, Strategy
 
 __all__ = ["KnownTrials"]
-
-_COUNTING = (Certified, LocalSearch)  # they wait for as many outcomes as they asked for
 
 
 @dataclasses.dataclass(frozen=True)
 class KnownTrials:
     """Tells a new strategy the outcomes of earlier trials before it is asked for the first time.
 
-    They are part of the strategy, not of the experiment: a resumed one must be given the same. Its `derive` may hand
-    one of them on.
+    Strategies that learn go on from them, and those that propose nothing twice leave them out; no other evaluates one
+    again with a `Deduplication` next to it, `Chain(strategy, KnownTrials(...), Deduplication())`. They are part of the
+    strategy, not of the experiment: a resumed one must be given the same. Its `derive` may hand one of them on.
 
     Attributes:
         trials: of the strategy's space, with as many objectives as it will be told; `import_optuna` gives those of a
@@ -34,10 +32,10 @@ class KnownTrials:
         Raises:
             StrategyError: a strategy that can only be told what it asked for.
         """
-        if isinstance(strategy, _COUNTING):
+        if isinstance(strategy, Certified):  # which waits for as many outcomes as it asked for
             raise StrategyError(
-                f"{type(strategy).__name__} can only be told of what it asked for. Give known trials to evolution, "
-                "nsga2, tpe, optuna, policy_rl or predictor_guided, which learn from them."
+                "Certified can only be told of what it asked for. Give known trials to evolution, local_search, nsga2, "
+                "tpe, optuna, policy_rl or predictor_guided, which learn from them."
             )
         for proposal, outcome in self.trials:
             strategy.tell(proposal, outcome)

@@ -55,7 +55,7 @@ class LocalSearch:
         self._seed = whole_number("seed", seed, at_least=0)
         self._num_moves = 0
         self._proposed: dict[Architecture, None] = {}
-        self._num_running = 0
+        self._running: set[Architecture] = set()
         self._centre: Outcome | None = None  # what a neighbour must be better than; None: than nothing
         self._neighbours: list[Architecture] = []
         self._queue: list[Architecture] = []  # the neighbours that are still to be proposed
@@ -63,19 +63,20 @@ class LocalSearch:
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """New neighbours; none while the last of a neighbourhood run, or at the end."""
-        while not self._queue and not self._num_running:
+        while not self._queue and not self._running:
             if not self._move(np.random.default_rng([self._seed, self._num_moves])):
                 return []
             self._num_moves += 1
         proposals = [Proposal(architecture=architecture) for architecture in self._queue[:num]]
         self._queue = self._queue[num:]
         self._proposed.update((proposal.architecture, None) for proposal in proposals)
-        self._num_running += len(proposals)
+        self._running.update(proposal.architecture for proposal in proposals)
         return proposals
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Remember the outcome; with `first_improvement`, the other neighbours are left if it is better."""
-        self._num_running -= 1
+        self._running.discard(proposal.architecture)
+        self._proposed[proposal.architecture] = None  # of another search's history, too
         self._history.add(proposal, outcome)
         if self._first_improvement and self._better_neighbour() is not None:
             self._queue = []

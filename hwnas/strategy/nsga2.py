@@ -104,6 +104,7 @@ class NSGA2:
         Raises:
             StrategyError: another number of objectives than before.
         """
+        self._proposed.add(proposal.architecture)  # of another search's history, too
         if outcome.failed:
             return
         num_objectives = len(objectives_of(outcome))

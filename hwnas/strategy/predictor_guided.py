@@ -47,7 +47,7 @@ class PredictorGuided:
     Args:
         space: what may vary.
         budgets: hard limits that every proposal keeps.
-        num_initial: random architectures in the beginning, and until two outcomes are known.
+        num_initial: random architectures in the beginning, less the known ones, and until two outcomes are known.
         refit_every: outcomes after which the regression is fitted anew.
         exploration: factor on the standard errors of the regression; 0 always proposes what it holds for best.
         candidates: "solver" maximises a utility drawn from the regression's distribution, exactly; "evolution" takes
@@ -129,7 +129,7 @@ class PredictorGuided:
 
     def _next(self, rng: np.random.Generator) -> Architecture | None:
         """One that was not proposed; None where there is no other."""
-        if self._num_asked < self._num_initial or len(self._history) < 2:
+        if len(self._proposed) < self._num_initial or len(self._history) < 2:
             return new_random(self._space, self._budgets, self._proposed, rng)
         return self._by_solver(rng) if self._candidates == "solver" else self._by_evolution(rng)
 

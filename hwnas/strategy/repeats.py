@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -137,25 +137,30 @@ class _Repeated:
         self._strategy = strategy
         self._num_repeats = num_repeats
         self._next: deque[Proposal] = deque()
-        self._outcomes: dict[Proposal, dict[int, Outcome]] = {}  # by n: the mean is the same in whatever order they end
+        # Of each time that a proposal was wanted, the outcomes by n: the mean is the same in whatever order they end.
+        self._rounds: dict[Proposal, deque[dict[int, Outcome]]] = defaultdict(deque)
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """The evaluations of one proposal after those of another."""
         while len(self._next) < num and (asked := self._strategy.ask(1)):
             self._next += [_nth(asked[0], n, self._num_repeats) for n in range(self._num_repeats)]
+            self._rounds[asked[0]].append({})
         return [self._next.popleft() for _ in range(min(num, len(self._next)))]
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Hand the mean on when all evaluations are there.
+        """Hand the mean on when all evaluations are there; and as it is what was never asked for, known trials.
 
         Raises:
             StrategyError: evaluations of one proposal with different numbers of objectives.
         """
         wanted, n = _origin(proposal, self._num_repeats)
-        outcomes = self._outcomes.setdefault(wanted, {})
+        outcomes = next((outcomes for outcomes in self._rounds[wanted] if n not in outcomes), None)
+        if outcomes is None:
+            self._strategy.tell(proposal, outcome)
+            return
         outcomes[n] = outcome
         if len(outcomes) == self._num_repeats:
-            del self._outcomes[wanted]
+            self._rounds[wanted].popleft()  # each n goes to the first that lacks it, so that this is the first
             self._strategy.tell(wanted, _mean([outcomes[n] for n in sorted(outcomes) if not outcomes[n].failed]))
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:

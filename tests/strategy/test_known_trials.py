@@ -1,12 +1,18 @@
+import numpy as np
 import pytest
 
 from hwnas.errors import StrategyError
+from hwnas.space import Architecture, Choice, Space
 from hwnas.strategy import (
     NSGA2,
     Certified,
     Chain,
+    Deduplication,
+    FailureHandler,
     KnownTrials,
     LocalSearch,
+    MedianStopping,
+    MultipleEvaluation,
     Outcome,
     PredictorGuided,
     Proposal,
@@ -14,6 +20,7 @@ from hwnas.strategy import (
 )
 from hwnas.testing.strategy_contract import contract_outcome, contract_space
 from tests.strategy.planted import run
+from tests.strategy.scripted import Scripted
 
 SPACE = contract_space()
 KNOWN = KnownTrials(
@@ -42,7 +49,72 @@ def test_one_description_for_several_searches() -> None:
     assert proposals[:40] == proposals[40:]
 
 
-@pytest.mark.parametrize("strategy", [Certified, LocalSearch])
-def test_strategies_that_count_what_they_asked_for(strategy) -> None:
-    with pytest.raises(StrategyError, match=f"{strategy.__name__} can only be told of what it asked for. Give known"):
-        Chain(strategy(SPACE), KNOWN)
+def test_a_strategy_that_counts_what_it_asked_for() -> None:
+    with pytest.raises(StrategyError, match=r"Certified can only be told of what it asked for\. Give known"):
+        Chain(Certified(SPACE), KNOWN)
+
+
+MANY = Space([Choice("kind", tuple(range(1000))), *(Choice(f"part{n}", (0, 1)) for n in range(20))])
+
+
+def known_of_one_kind(num: int) -> KnownTrials:
+    """Of one kind of a thousand; the more parts, the better."""
+    codes = MANY.sample_codes(num, np.random.default_rng(0))
+    codes[:, 0] = 7
+    scores = codes[:, 1:].sum(axis=1).tolist()
+    pairs = zip(MANY.decode(codes), scores, strict=True)
+    return KnownTrials(tuple((Proposal(architecture=a), Outcome(score=score)) for a, score in pairs))
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [NSGA2(MANY, population_size=10), RegularizedEvolution(MANY, population_size=10, sample_size=5)],
+)
+def test_known_trials_are_the_first_parents(strategy) -> None:
+    """Their children are of the same kind, of which almost nothing that is drawn at random is."""
+    known = known_of_one_kind(10)
+    proposed = [proposal.architecture for proposal in Chain(strategy, known).ask(10)]
+    assert sum(one["kind"] == 7 for one in proposed) >= 8
+    assert not set(proposed) & {proposal.architecture for proposal, _ in known.trials}
+
+
+def test_known_trials_are_the_first_samples_of_a_regression() -> None:
+    strategy = Chain(PredictorGuided(MANY, num_initial=50, exploration=0.0), known_of_one_kind(50))
+    [proposal] = strategy.ask(1)
+    assert sum(proposal.architecture[f"part{n}"] for n in range(20)) == 20
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [NSGA2(SPACE, population_size=10), RegularizedEvolution(SPACE, population_size=10, sample_size=5)],
+)
+def test_what_is_known_is_not_proposed_by_strategies_that_look_for_new_children(strategy) -> None:
+    known = list(SPACE.enumerate())[::2]
+    trials = tuple((Proposal(architecture=one), contract_outcome(one)) for one in known)
+    proposed = Chain(strategy, KnownTrials(trials)).ask(20)
+    assert not {proposal.architecture for proposal in proposed} & set(known)
+
+
+@pytest.mark.parametrize("strategy", [LocalSearch, PredictorGuided])
+def test_what_is_known_is_not_proposed_by_strategies_that_end(strategy) -> None:
+    known = {proposal.architecture for proposal, _ in KNOWN.trials}
+    proposed = []
+
+    def evaluate(proposal: Proposal) -> Outcome:
+        proposed.append(proposal.architecture)
+        return contract_outcome(proposal.architecture)
+
+    run(Chain(strategy(SPACE), KNOWN), evaluate)
+    assert len(proposed) == SPACE.size - len(known)
+    assert not known & set(proposed)
+
+
+@pytest.mark.parametrize("inner", [Deduplication(), MultipleEvaluation(2), FailureHandler(retry=1), MedianStopping()])
+def test_other_middleware_next_to_the_strategy(inner) -> None:
+    strategy = Scripted(1, 2)
+    known = Outcome(score=5.0)
+    chain = Chain(strategy, KnownTrials(((Proposal(architecture=Architecture({"n": 1})), known),)), inner)
+    assert strategy.scores_told == [(1, 5.0)]
+    run(chain, lambda proposal: Outcome(score=1.0))
+    # Deduplication knows the first one, and tells what it had; the others evaluate it.
+    assert strategy.scores_told[1:] == [(1, 5.0 if inner == Deduplication() else 1.0), (2, 1.0)]

@@ -46,6 +46,17 @@ def test_a_metric_for_failures():
     assert both.scores_told == [(1, -5.0)]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3), (3, 2, 1, 0)])
+def test_the_same_wanted_twice_at_a_time(order):
+    """The first two evaluations are of the first wish, the others of the second; the mean of each is told."""
+    strategy = Scripted(1, 1)
+    chain = Chain(strategy, MultipleEvaluation(2))
+    proposals = chain.ask(4)
+    for place in order:
+        chain.tell(proposals[place], scored(float(place % 2)))
+    assert strategy.scores_told == [(1, 0.5), (1, 0.5)]
+
+
 def test_retries_beside_others_in_flight():
     strategy = Scripted(1, 2, 3)
     chain = Chain(strategy, FailureHandler(retry=1))
