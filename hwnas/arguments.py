@@ -1,4 +1,4 @@
-"""Arguments that must be numbers, checked in one place: what is none, or out of range, is refused by name.
+"""Arguments of the wrong kind or out of range, refused by name: the one place where they are checked.
 
 NumPy's numbers, and arrays and tensors of one number, are numbers; texts and booleans are none: `True` where a number
 is expected is a mistake, and not 1.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
+from pathlib import Path
 
 import numpy as np
 
 from hwnas.errors import ConfigError
 
-__all__ = ["finite_number", "real_number", "truth", "whole_number"]
+__all__ = ["finite_number", "path", "real_number", "truth", "whole_number"]
 
 
 def whole_number(name: str, value: object, *, at_least: int, otherwise: str = "") -> int:
@@ -88,6 +90,18 @@ def truth(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise _refusal(name, value, "True or False", "")
     return bool(value)
+
+
+def path(name: str, value: object) -> Path:
+    """The path that was given.
+
+    Raises:
+        ConfigError: neither a text nor a `pathlib.Path`, or one that no file can have.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise _refusal(name, value, "a path, a text or a Path of pathlib", "")
+    return Path(text)
 
 
 def real_number(value: object) -> float | None:

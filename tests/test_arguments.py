@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hwnas.arguments import finite_number, real_number, truth, whole_number
+from hwnas.arguments import finite_number, path, real_number, truth, whole_number
 from hwnas.errors import ConfigError
 
 
@@ -78,3 +78,10 @@ def test_a_value_that_cannot_be_written_is_refused_all_the_same():
         whole_number("size", -(10**5000), at_least=1)
     with pytest.raises(ConfigError, match=r"got 'x{76}\.\.\.\.$"):
         whole_number("size", "x" * 1000, at_least=1)
+
+
+def test_paths(tmp_path):
+    assert path("directory", str(tmp_path)) == path("directory", tmp_path) == tmp_path
+    for value in (3, b"runs", None, "", "a\0b"):
+        with pytest.raises(ConfigError, match="`directory` must be a path, a text or a Path of pathlib; got"):
+            path("directory", value)

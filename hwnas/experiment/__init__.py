@@ -18,7 +18,8 @@ phases         progress and seconds
 result         result.json
 reporting      report.html and front.csv
 
-experiment     an experiment of many trials: a space, an evaluator, a strategy, a folder; given_strategy: the latter
+experiment     an experiment of many trials: a space, an evaluator, a strategy, a folder
+given_evaluator, given_strategy  what it is given as the second and the third
 engine         the one loop of ask, evaluate, write, tell; driven_strategy: asked and told now, or by replay
 executor       what runs trials: the protocol; executors: by name
 inline         ... in this process; what a trial is in any process: hwnas.trial

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hwnas.arguments import whole_number
 from hwnas.errors import ConfigError
 from hwnas.experiment.executor import Executor
 from hwnas.experiment.inline import InlineExecutor
 from hwnas.experiment.process_pool import ProcessPool
 from hwnas.experiment.ray_executor import RayExecutor
 
-__all__ = ["EXECUTORS", "make_executor"]
+__all__ = ["EXECUTORS", "check_executor", "make_executor"]
 
 EXECUTORS = ("inline", "processes", "ray")
 """Their names."""
+
+_PROTOCOL = ("num_slots", "start", "submit", "wait", "close")
+
+
+def check_executor(executor: Executor | str) -> None:
+    """Refuse what no trial can be run by.
+
+    Raises:
+        ConfigError: an unknown name, or an object that is no executor.
+    """
+    if isinstance(executor, str):
+        if executor not in EXECUTORS:
+            raise ConfigError(f"Unknown executor {executor!r}; known are {', '.join(EXECUTORS)}.")
+    elif isinstance(executor, type) or not all(hasattr(executor, name) for name in _PROTOCOL):
+        raise ConfigError(
+            f"`executor` must be {', '.join(map(repr, EXECUTORS))}, or an executor, such as ProcessPool(4); got "
+            f"{executor!r:.80}."
+        )
 
 
 def make_executor(
@@ -28,11 +47,12 @@ def make_executor(
         address: of the cluster for "ray", as of `RayExecutor`.
 
     Raises:
-        ConfigError: an unknown name, a concurrency below 1 or above what the executor can do, or an address for
-            another executor than "ray".
+        ConfigError: what `check_executor` refuses, a concurrency below 1 or above what the executor can do, or an
+            address for another executor than "ray".
     """
-    if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
-        raise ConfigError(f"`concurrency` must be a whole number of at least 1; got {concurrency!r}.")
+    check_executor(executor)
+    if concurrency is not None:
+        concurrency = whole_number("concurrency", concurrency, at_least=1)
     if address is not None and executor != "ray":
         raise ConfigError(f'`address` is of a cluster, for executor="ray"; got {address!r} for {executor!r}.')
     if not isinstance(executor, str):
@@ -51,6 +71,4 @@ def make_executor(
         return InlineExecutor()
     if executor == "processes":
         return ProcessPool(num_slots, log_folder=log_folder)
-    if executor == "ray":
-        return RayExecutor(num_slots, address=address)
-    raise ConfigError(f"Unknown executor {executor!r}; known are {', '.join(EXECUTORS)}.")
+    return RayExecutor(num_slots, address=address)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwnas.arguments import finite_number, path, whole_number
 from hwnas.cost import Budget, BudgetRequest
 from hwnas.device import Runtime
 from hwnas.errors import ConfigError
 from hwnas.experiment.budgets import Profilers, budget_identity, read_budgets, resolve
 from hwnas.experiment.engine import Engine
 from hwnas.experiment.executor import Executor
-from hwnas.experiment.executors import make_executor
+from hwnas.experiment.executors import check_executor, make_executor
 from hwnas.experiment.exporting import export_top
+from hwnas.experiment.given_evaluator import EvaluatorLike, evaluator_identity, made_evaluator
 from hwnas.experiment.given_strategy import StrategyLike, check_strategy, is_strategy, made_strategy, strategy_name
-from hwnas.experiment.measuring import measured_profilers
+from hwnas.experiment.measuring import check_profilers, measured_profilers
 from hwnas.experiment.metric import SCORE, Metric, check_metrics
 from hwnas.experiment.recorded import RecordedExperiment, read_experiment
 from hwnas.experiment.run_directory import SPACE, open_run
@@ -29,11 +30,11 @@ from hwnas.nn import ModelSpace
 from hwnas.profiler import Profiler
 from hwnas.space import Space
 from hwnas.strategy.feasible import require_feasible
-from hwnas.trial import FunctionEvaluator, TrialEvaluator
 
 __all__ = ["Experiment"]
 
 _STUDY = "trials"
+_NO_LIMIT = "or None for no limit"
 
 
 class Experiment:
@@ -45,7 +46,7 @@ class Experiment:
 
     Args:
         space: what may vary; a `ModelSpace` where there is a network to it.
-        evaluator: gives architectures their metrics; or a function of the architecture, which stands for
+        evaluator: gives architectures their metrics; or a function of the architecture, or its name, which stand for
             `FunctionEvaluator(function)`.
         strategy: a name of `hwnas.experiment.STRATEGIES`, a strategy that was not asked yet, or what makes one:
             `strategy(space, budgets, seed=seed)`, a class for example.
@@ -70,7 +71,7 @@ class Experiment:
     def __init__(
         self,
         space: Space | ModelSpace,
-        evaluator: TrialEvaluator | Callable[..., Any],
+        evaluator: EvaluatorLike,
         strategy: StrategyLike = "evolution",
         *,
         budgets: Sequence[Budget | BudgetRequest | str] = (),
@@ -86,32 +87,31 @@ class Experiment:
     ) -> None:
         if not isinstance(space, Space | ModelSpace):
             raise ConfigError(f"`space` must be a Space or a ModelSpace; got a {type(space).__name__}.")
-        if not isinstance(seed, int) or seed < 0:
-            raise ConfigError(f"`seed` must be a whole number of at least 0; got {seed!r}.")
-        if timeout_seconds is not None and not 0 < timeout_seconds < math.inf:
-            raise ConfigError(f"`timeout_seconds` must be above 0, or None for no limit; got {timeout_seconds}.")
-        if not isinstance(max_attempts, int) or max_attempts < 1:
-            raise ConfigError(f"`max_attempts` must be a whole number of at least 1; got {max_attempts!r}.")
+        if device is not None and not isinstance(device, str) and not hasattr(device, "fingerprint"):
+            raise ConfigError(f"`device` must be a name, such as 'onnxruntime:cpu', or a Runtime; got {device!r:.80}.")
+        if timeout_seconds is not None:
+            timeout_seconds = finite_number("timeout_seconds", timeout_seconds, above=0, otherwise=_NO_LIMIT)
         self._space = space
-        self._evaluator: TrialEvaluator = _evaluator(evaluator)
+        self._evaluator = made_evaluator(evaluator)
         self._strategy = strategy
         self._requests = read_budgets(space, budgets)
         self._metrics = check_metrics(metrics)
-        self._profilers = dict(profilers or {})
+        self._profilers = check_profilers(profilers)
         self._executor = executor
         self._device = device
-        self._table = table
-        self._seed = seed
+        self._table = None if table is None else path("table", table)
+        self._seed = whole_number("seed", seed, at_least=0)
         self._timeout_seconds = timeout_seconds
-        self._max_attempts = max_attempts
+        self._max_attempts = whole_number("max_attempts", max_attempts, at_least=1)
         check_strategy(strategy)
+        check_executor(executor)
         if directory is None:
             directory = tempfile.mkdtemp(prefix="hwnas-")
             warnings.warn(
                 f"The experiment is kept in {directory}, which the system may clear. Give `directory` to keep it.",
                 stacklevel=2,
             )
-        self.directory = Path(directory)
+        self.directory = path("directory", directory)
         self._engine: Engine | None = None
         self._standings = Standings(self._metrics)
 
@@ -142,10 +142,16 @@ class Experiment:
             ConfigError: an argument out of range, or an evaluator that the executor cannot use.
             StoreError: the folder's database is damaged, or the disk is full; what was written is kept.
         """
-        if max_trials is not None and (not isinstance(max_trials, int) or max_trials < 1):
-            raise ConfigError(f"`max_trials` must be a whole number of at least 1; got {max_trials!r}.")
-        if max_duration_seconds is not None and not max_duration_seconds > 0:
-            raise ConfigError(f"`max_duration_seconds` must be above 0; got {max_duration_seconds}.")
+        if max_trials is not None:
+            max_trials = whole_number("max_trials", max_trials, at_least=1, otherwise=_NO_LIMIT)
+        if max_duration_seconds is not None:
+            max_duration_seconds = finite_number(
+                "max_duration_seconds", max_duration_seconds, above=0, otherwise=_NO_LIMIT
+            )
+        if concurrency is not None:
+            concurrency = whole_number("concurrency", concurrency, at_least=1, otherwise="or None")
+        if progress is not None and not callable(progress):
+            raise ConfigError(f"`progress` must be a function of the status, or None; got {progress!r:.80}.")
         executor = make_executor(self._executor, concurrency, log_folder=self.directory / "workers")
         with open_run(self.directory, self._identity()) as store:
             store.set_fact(SPACE, (self._space.space if isinstance(self._space, ModelSpace) else self._space).to_json())
@@ -209,7 +215,8 @@ class Experiment:
             ExportError: a network cannot be exported, or a file not be written.
         """
         model = self._space if isinstance(self._space, ModelSpace) else None
-        return export_top(self.top(k), model, self.directory / "top" if directory is None else Path(directory))
+        folder = self.directory / "top" if directory is None else path("directory", directory)
+        return export_top(self.top(k), model, folder)
 
     def _recorded(self) -> RecordedExperiment:
         return read_experiment(self.directory, _STUDY)
@@ -254,34 +261,9 @@ class Experiment:
         return {
             "space": space.uid,
             "strategy": strategy_name(self._strategy),
-            "evaluator": _identity_of(self._evaluator),
+            "evaluator": evaluator_identity(self._evaluator),
             "budgets": sorted(map(budget_identity, self._requests)),
             "metrics": [dataclasses.asdict(metric) for metric in self._metrics],
             "profilers": sorted(self._profilers),
             "seed": self._seed,
         }
-
-
-def _evaluator(given: TrialEvaluator | Callable[..., Any]) -> TrialEvaluator:
-    if hasattr(given, "evaluate_trial") and not isinstance(given, type):
-        return given  # type: ignore[return-value]  # by what it can do
-    if callable(given) and not isinstance(given, type):
-        return FunctionEvaluator(given)
-    raise ConfigError(
-        f"`evaluator` must be an evaluator or a function of the architecture; got {given!r}. "
-        "Evaluators are FunctionEvaluator, TrainEvaluator, SupernetEvaluator, TableEvaluator, or have the method "
-        "`evaluate_trial`."
-    )
-
-
-def _identity_of(evaluator: TrialEvaluator) -> dict[str, Any]:
-    """What tells evaluators apart: the reference, if there is one, with files by name (folders may be moved)."""
-    try:
-        reference = evaluator.reference()
-    except ConfigError:
-        return {"kind": type(evaluator).__name__}
-    options = dict(reference.options)
-    for name, value in options.items():
-        if isinstance(value, str) and ".py:" in value:
-            options[name] = value.rpartition("/")[2]
-    return {"kind": type(evaluator).__name__, **options}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from hwnas.errors import ExportError
 from hwnas.experiment.standings import Found
 from hwnas.export import export_onnx, write_whole
 from hwnas.nn import ModelSpace
@@ -27,7 +28,10 @@ def export_top(top: Sequence[Found], space: ModelSpace | None, directory: Path) 
     Raises:
         ExportError: a network cannot be exported, or a file not be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"The folder {directory} cannot be made: {error.strerror}. Give another.") from error
     entries = []
     for place, one in enumerate(top, start=1):
         name = None if space is None else f"{place:03d}-trial-{one.number}.onnx"

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwnas.cost import Budget, BudgetRequest, LatencyTable
 from hwnas.device import Runtime, measure
+from hwnas.errors import ConfigError
 from hwnas.experiment.budgets import Profilers
 from hwnas.experiment.deployment import device_for
 from hwnas.nn import ModelSpace
+from hwnas.profiler import Profiler
 
-__all__ = ["measured_profilers"]
+__all__ = ["check_profilers", "measured_profilers"]
+
+
+def check_profilers(given: Mapping[str, Profiler] | None) -> dict[str, Profiler]:
+    """The profilers whose values are stored with every trial, by name.
+
+    Raises:
+        ConfigError: no mapping from texts to profilers.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"`profilers` must be a mapping from names to profilers, as {{'macs': FlopsProfiler(space)}}; got "
+            f"{given!r:.80}."
+        )
+    for name, profiler in given.items():
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"`profilers` must have names, which are texts; got {name!r:.80}.")
+        if isinstance(profiler, type) or not isinstance(profiler, Profiler):
+            raise ConfigError(
+                f"`profilers` must have profilers, with `profile(architecture)`; got {profiler!r:.80} for {name!r}."
+            )
+    return dict(given)
 
 
 def measured_profilers(

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from hwnas.arguments import finite_number
 from hwnas.errors import ConfigError, MetricError
 from hwnas.experiment.image_scores import unpacked
 from hwnas.store import Trial
@@ -52,8 +53,8 @@ class Metric:
             )
         for name in ("limit", "reference"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
-                raise ConfigError(f"The {name} of {self.name!r} must be a finite number; got {value!r}.")
+            if value is not None:  # a plain number: it is written into the folder
+                object.__setattr__(self, name, finite_number(f"{name} of {self.name!r}", value, otherwise="or None"))
 
     def signed(self, value: float) -> float:
         """The value, larger is better."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hwnas.arguments import whole_number
 from hwnas.errors import ConfigError
 from hwnas.experiment.executor import OnReport
 from hwnas.experiment.trial_clock import without_result
@@ -48,9 +49,7 @@ class ProcessPool:
     def __init__(self, num_workers: int | None = None, *, log_folder: str | Path | None = None) -> None:
         if num_workers is None:
             num_workers = len(visible_gpus()) or _num_cores()
-        if not isinstance(num_workers, int) or num_workers < 1:
-            raise ConfigError(f"`num_workers` must be a whole number of at least 1; got {num_workers!r}.")
-        self.num_slots = num_workers
+        self.num_slots = whole_number("num_workers", num_workers, at_least=1)
         self._log_folder = None if log_folder is None else Path(log_folder)
         self._workers: list[WorkerProcess] = []
         self._waiting: deque[TrialTask] = deque()

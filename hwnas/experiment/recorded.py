@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hwnas.arguments import whole_number
 from hwnas.errors import RunDirectoryError
 from hwnas.experiment.metric import SCORE, Metric, outcome_of_trial
 from hwnas.experiment.phases import PHASE, SECONDS
@@ -50,7 +51,11 @@ class RecordedExperiment:
         """The `k` best architectures, the best first; of one that was evaluated several times its best trial.
 
         Those that were scored more thoroughly come before all others, for their scores are not compared.
+
+        Raises:
+            ConfigError: `k` is no whole number of at least 1.
         """
+        k = whole_number("k", k, at_least=1)
         best: dict[Architecture, tuple[tuple[float, ...], Found]] = {}
         for trial in self.trials:
             if trial.status == "complete":

@@ -46,7 +46,7 @@ def test_wrong_metrics():
         Metric("a", "max")
     for name in ("limit", "reference"):
         for value in (math.nan, "3"):
-            with pytest.raises(ConfigError, match=f"The {name} of 'a' must be a finite number; got {value!r}"):
+            with pytest.raises(ConfigError, match=f"`{name} of 'a'` must be a finite number, or None; got {value!r}"):
                 Metric("a", **{name: value})
     with pytest.raises(ConfigError, match="The name of a metric must be a text; got 3"):
         Metric(3)

@@ -208,7 +208,7 @@ def test_options_that_are_objects_do_not_cross(start):
         start(Odd("a:b"))
 
 
-@pytest.mark.parametrize("number", [0, -1, 1.5, "2"])
+@pytest.mark.parametrize("number", [0, -1, 1.5, "2", True])
 def test_a_pool_has_workers(number):
     with pytest.raises(ConfigError, match="`num_workers` must be a whole number of at least 1"):
         ProcessPool(number)
