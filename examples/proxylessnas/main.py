@@ -19,11 +19,11 @@ from options import PAPER, SMOKE, options
 
 from hwnas import load_data, retrain
 from hwnas.cli.architecture_argument import read_architecture
-from hwnas.cli.console import progress_bars
+from hwnas.cli.console import print_note, progress_bars
 from hwnas.cli.retrain import print_results, require_kept
 from hwnas.cli.script import run
 from hwnas.cli.search import run_search
-from hwnas.device import connect
+from hwnas.device import connect, measure
 from hwnas.errors import ConfigError
 from hwnas.experiment import FINAL_RECIPES, retrain_configured
 from hwnas.experiment.config import DataConfig, DeviceConfig, SearchConfig
@@ -31,6 +31,7 @@ from hwnas.experiment.found_network import found_networks
 from hwnas.experiment.result import write_json
 from hwnas.experiment.search import DEFAULT_FINE_TUNE
 from hwnas.nn.families import load_space
+from hwnas.profiler import LatencyProfiler
 from hwnas.testing.layouts import write_image_folder, written_once
 
 SMOKE_SPACE = {
@@ -101,8 +102,35 @@ def configuration(given: argparse.Namespace) -> SearchConfig:
     )
 
 
+def within_small_space(config: SearchConfig) -> SearchConfig:
+    """The configuration of --smoke with a T that its networks can have: where that given is none, the middle."""
+    device, options = config.device, config.strategy_options
+    space = load_space(config.space, **config.space_options)
+    runtime = connect(device.name, batch_size=device.batch_size)
+    with progress_bars() as show:
+        table = measure(
+            space,
+            runtime,
+            out=device.table,
+            repeats=device.repeats,
+            calibrate=device.calibrate,
+            progress=lambda step: show(step.phase, step.done, step.total, step.item),
+        )
+    profiler = LatencyProfiler(space, table, z=1.0)  # as in the search
+    least, most = profiler.min(), profiler.max()
+    if least <= options["reference_latency"] <= most:
+        return config
+    middle = (least + most) / 2
+    print_note(
+        f"The networks of --smoke take {least:.4g} to {most:.4g} ms: --reference-latency-ms is {middle:.4g} here."
+    )
+    return dataclasses.replace(config, strategy_options=options | {"reference_latency": middle})
+
+
 def search(given: argparse.Namespace, config: SearchConfig) -> None:
     """Search, or go on with it; the architecture goes to --arch-path too."""
+    if given.smoke and given.applied_hardware is not None:
+        config = within_small_space(config)
     run_search(config, given.out / "search", title="ProxylessNAS", json=False)
     if given.arch_path is None:
         return
