@@ -59,6 +59,7 @@ class DrivenStrategy:
         self.num_asked = 0
         self.sequence = 0
         self.is_settled = True
+        self._has_finished = False
         self._strategy = strategy
         self._metrics = metrics
         self._study = study
@@ -72,12 +73,18 @@ class DrivenStrategy:
         self.is_settled = True
 
     def ask(self) -> Proposal | None:
-        """One proposal; None where there is none.
+        """One proposal; None where there is none: for now, or for good.
+
+        One that has finished is not asked again. No event says that it was, so that asking might change it in this
+        process only, and the next one would not get the same by replay.
 
         Raises:
             StrategyError: the strategy proposes several.
         """
+        if self._has_finished:
+            return None
         proposals = self._strategy.ask(1)
+        self._has_finished = not proposals and not self.open
         if len(proposals) > 1:
             name = type(self._strategy).__name__
             raise StrategyError(f"A strategy must give at most as many proposals as asked for; {name} was asked for 1.")

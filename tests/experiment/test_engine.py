@@ -10,9 +10,9 @@ from hwnas.cost import Budget
 from hwnas.errors import RunDirectoryError, StoreError, StrategyError
 from hwnas.experiment import InlineExecutor, Metric
 from hwnas.experiment.engine import Engine
-from hwnas.space import Architecture
+from hwnas.space import Architecture, Choice, Space
 from hwnas.store import TrialStore
-from hwnas.strategy import Outcome, Proposal, Random
+from hwnas.strategy import Chain, Deduplication, Outcome, Proposal, Random
 from hwnas.train import FunctionEvaluator
 from tests.experiment.many_trials import COST, SPACE, Shuffled, evolution, score
 
@@ -134,6 +134,23 @@ def test_a_strategy_that_waits_is_asked_again_when_a_trial_has_ended(path):
     replayed = Listed(0, 1, 2, 3, 0, width=2)
     run(path, replayed, executor=Shuffled(4), max_trials=None)
     assert replayed.told == strategy.told
+
+
+def test_a_strategy_that_has_finished_is_not_asked_again(path):
+    """With patience 1 the deduplication ends at the first repetition; asked once more it might have another one."""
+
+    def new_engine():
+        space = Space([Choice("a", (0, 1, 2))])
+        return Engine(Chain(Random(space), Deduplication(patience=1)), study="s")
+
+    with TrialStore(path) as store:
+        counts = []
+        for engine in [new_engine()] * 20 + [new_engine()]:
+            engine.catch_up(store)
+            engine.run(FunctionEvaluator(lambda architecture: 1.0), InlineExecutor())
+            counts.append(len(store.trials("s")))
+    assert counts[0] < 3
+    assert set(counts) == {counts[0]}
 
 
 def test_what_breaks_a_budget_is_never_run(path):
