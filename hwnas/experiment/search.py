@@ -185,6 +185,8 @@ def search_each(
     } | dict(configuration or {})
     with open_run(folder, identity) as store:
         store.set_fact(SPACE, space.space.to_json())
+        if store.fact(NETWORKS) is None:  # a finished run needs no cluster
+            trials.check_reachable()
         phases = Phases(store, progress)
         connected = device_for(device, requests, table, folder, always=needs_latency(options))
         finished = _finished_table(requests)

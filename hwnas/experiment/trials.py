@@ -13,6 +13,7 @@ from hwnas.experiment.executor import Executor
 from hwnas.experiment.executors import make_executor
 from hwnas.experiment.inline import InlineExecutor
 from hwnas.experiment.metric import SCORE
+from hwnas.experiment.ray_cluster import check_cluster
 from hwnas.experiment.standings import Standings
 from hwnas.experiment.status import Status, live_status
 from hwnas.space import Architecture
@@ -59,6 +60,17 @@ class TrialOptions:
     def has_workers(self) -> bool:
         """Whether trials run in other processes than this."""
         return self.executor != "inline"
+
+    def check_reachable(self) -> None:
+        """Say that there is no cluster, before anything is trained whose trials would need it.
+
+        Raises:
+            MissingExtraError: Ray is not installed.
+            ConfigError: an address that cannot be.
+            DeviceError: nobody answers there.
+        """
+        if self.executor == "ray":
+            check_cluster(self.address)
 
     def make_executor(self, log_folder: Path | None) -> Executor:
         """A new executor; in line an evaluation that raises ends the search, see `run_trials`."""

@@ -9,7 +9,7 @@ task                what crosses to a worker, and what comes back
 attempt             evaluating a task: whatever happens in it becomes an `Ended`, also past its time_limit
 exclusive           one trial at a time at a device
 worker              a process that evaluates for a pool
-on_cluster          ... a task of a cluster that does; mailbox: how it talks to the program
+on_cluster          ... a task of a cluster that does; mailbox: how it talks to the program; gate: who is alone
 """
 
 from hwnas.trial.evaluator import Evaluated, EvaluatorReference, TrialContext, TrialEvaluator, TrialStopped

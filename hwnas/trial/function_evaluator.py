@@ -10,7 +10,7 @@ from typing import Any
 from hwnas.errors import ConfigError, MetricError
 from hwnas.space import Architecture
 from hwnas.trial.evaluator import Evaluated, EvaluatorReference, TrialContext
-from hwnas.trial.imported import imported, reference_text
+from hwnas.trial.imported import imported, reference_text, whole_path
 
 __all__ = ["FunctionEvaluator"]
 
@@ -32,7 +32,7 @@ class FunctionEvaluator:
     """
 
     def __init__(self, function: Callable[..., Any] | str) -> None:
-        self._text = function if isinstance(function, str) else None
+        self._text = whole_path(function) if isinstance(function, str) else None
         self._function: Callable[..., Any] = imported(function) if isinstance(function, str) else function
         if not callable(self._function):
             raise ConfigError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from hwnas.errors import ConfigError
 
-__all__ = ["imported", "reference_text"]
+__all__ = ["imported", "reference_text", "whole_path"]
 
 
 def imported(reference: str) -> Callable[..., Any]:
@@ -59,6 +59,12 @@ def reference_text(function: Callable[..., Any]) -> str:
             "file and give 'file.py:function' or 'module:function'; or use the executor 'inline'."
         )
     return f"{Path(file).resolve()}:{name}"
+
+
+def whole_path(reference: str) -> str:
+    """The same text with the whole path of its file, where it names one: a worker may run in another folder."""
+    where, _, name = reference.rpartition(":")
+    return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else reference
 
 
 def _module(name: str) -> ModuleType:

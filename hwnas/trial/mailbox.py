@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Any
 
 __all__ = ["Attempted", "Mailbox"]
@@ -13,7 +12,7 @@ Attempted = tuple[int, int]
 
 
 class Mailbox:
-    """Messages of trials, the answers to them, and who may enter which exclusive block.
+    """Messages of an experiment's trials, and the answers to them.
 
     All methods run on one event loop, each until it waits; so they need no locks.
     """
@@ -22,8 +21,6 @@ class Mailbox:
         self._messages: list[dict[str, Any]] = []
         self._has_messages = asyncio.Event()
         self._answers: dict[Attempted, asyncio.Future[bool]] = {}
-        self._lines: dict[str, deque[Attempted]] = {}
-        self._moved = asyncio.Condition()
 
     async def tell(self, message: dict[str, Any]) -> None:
         """A trial says something."""
@@ -50,18 +47,10 @@ class Mailbox:
         if answer is not None:
             answer.set_result(stop)
 
-    async def enter(self, name: str, attempted: Attempted) -> None:
-        """A trial waits for its turn in the exclusive block of a name."""
-        line = self._lines.setdefault(name, deque())
-        line.append(attempted)
-        async with self._moved:
-            await self._moved.wait_for(lambda: attempted not in line or line[0] == attempted)
-
     async def leave(self, attempted: Attempted) -> None:
-        """A trial left its block, or will not: it is over, or died."""
+        """A trial died and will hear no answer."""
         self._answers.pop(attempted, None)
-        for line in self._lines.values():
-            if attempted in line:
-                line.remove(attempted)
-        async with self._moved:
-            self._moved.notify_all()
+
+    async def until_gone(self) -> None:
+        """Waits as long as there is this object; whoever waits hears that it has gone."""
+        await asyncio.Event().wait()

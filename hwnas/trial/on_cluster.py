@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,29 +18,37 @@ from hwnas.trial.worker import ended_content
 __all__ = ["evaluate_on_cluster"]
 
 
-def evaluate_on_cluster(factory: str, options: str, content: Mapping[str, Any] | None, mailbox: Any) -> dict[str, Any]:
+def evaluate_on_cluster(
+    factory: str, options: str, content: Mapping[str, Any] | None, experiment: str, mailbox: Any, gate: Any
+) -> dict[str, Any]:
     """Evaluate one task, with the evaluator that this process has made for the one before, if it is the same.
 
     Args:
         factory: of the evaluator.
         options: of the evaluator, as JSON text.
         content: the task, as its fields; None: only make the evaluator.
+        experiment: what tells this experiment's trials from others' on the cluster.
         mailbox: a handle of the `Mailbox`: `mailbox.method.remote(...)` gives an object with `future()`.
+        gate: a handle of the cluster's `Gate`.
 
     Returns:
-        "cannot": why the evaluator cannot be made; else "ended": what came of the attempt, as `ended_content`.
+        "cannot": why the evaluator cannot be made, and "node", where; else "ended": what came of the attempt, as
+        `ended_content`.
     """
-    try:
-        evaluator = _made(factory, options)
-    except BaseException as error:  # whatever it is, the program is told
-        return {"cannot": described(error)}
-    if content is None:
-        return {}
-    task = TrialTask(**content)
-    attempted = (task.number, task.attempt)
+    task = None if content is None else TrialTask(**content)
+    attempted = None if task is None else (task.number, task.attempt)
 
     def say(kind: str, **more: object) -> dict[str, Any]:
         return {"kind": kind, "attempted": attempted, **more}
+
+    mailbox.tell.remote(say("began"))
+    try:
+        evaluator = _made(factory, options)
+    except BaseException as error:  # whatever it is, the program is told
+        return {"cannot": described(error), "node": platform.node()}
+    if task is None:
+        return {}
+    ticket = (experiment, task.number, task.attempt)
 
     def report(step: int, value: float) -> bool:
         stop: bool = mailbox.ask.remote(attempted, say("report", step=step, value=value)).future().result()
@@ -47,17 +56,18 @@ def evaluate_on_cluster(factory: str, options: str, content: Mapping[str, Any] |
 
     @contextlib.contextmanager
     def exclusive(name: str) -> Iterator[None]:
-        """Among the trials of this experiment wherever they run, and among all on this machine."""
-        mailbox.tell.remote(say("waits", waits=True))
-        try:
-            mailbox.enter.remote(name, attempted).future().result()
-            with exclusive_here(name):
+        """Among all trials of the cluster, and all on this machine."""
+        with contextlib.ExitStack() as stack:
+            mailbox.tell.remote(say("waits", waits=True))
+            try:
+                stack.callback(gate.leave.remote, ticket)
+                gate.enter.remote(name, ticket, mailbox).future().result()
+                stack.enter_context(exclusive_here(name))
+            finally:
                 mailbox.tell.remote(say("waits", waits=False))
-                yield
-        finally:
-            mailbox.leave.remote(attempted)
+            yield
 
-    mailbox.tell.remote(say("waits", waits=False))  # it has begun
+    mailbox.tell.remote(say("waits", waits=False))
     return {"ended": ended_content(attempt(evaluator, task, report, exclusive=exclusive, catch=(BaseException,)))}
 
 

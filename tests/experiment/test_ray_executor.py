@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 
-def test_the_cases_pass():
+@pytest.mark.parametrize("marked", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_the_cases_pass(marked):
     pytest.importorskip("ray")
     cases = Path(__file__).with_name("ray_executor_cases.py")
-    command = [sys.executable, "-m", "pytest", str(cases), "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-m", marked]
+    command = [sys.executable, "-m", "pytest", str(cases), *options]
     done = subprocess.run(command, cwd=cases.parents[2], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -83,6 +83,12 @@ def misbehave(architecture, context) -> dict[str, float]:
             begin = time.time()
             time.sleep(0.4)
             return {"score": 1, "begin": begin, "end": time.time()}
+    elif what == "hold":
+        with context.exclusive(str(architecture["name"])):
+            path.touch()
+            time.sleep(1000)
+    elif what == "sleep":
+        time.sleep(architecture["seconds"])
     elif what == "die alone":
         with context.exclusive(str(architecture["name"])):
             os.kill(os.getpid(), signal.SIGKILL)

@@ -7,7 +7,7 @@ import pytest
 from hwnas.errors import ConfigError, MetricError
 from hwnas.space import Architecture
 from hwnas.trial import Evaluated, EvaluatorReference, FunctionEvaluator, TrialContext
-from hwnas.trial.imported import imported, reference_text
+from hwnas.trial.imported import imported, reference_text, whole_path
 
 ARCHITECTURE = Architecture({"a": 2})
 
@@ -145,3 +145,11 @@ def test_a_file_that_fails_is_executed_again(tmp_path):
     file.write_text("def function(architecture):\n    return 1.0\n")
     assert imported(f"{file}:function")(ARCHITECTURE) == 1.0
     assert imported(f"{file}:function") is imported(f"{file}:function")
+
+
+def test_a_file_crosses_by_its_whole_path(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("def one(architecture):\n    return 1.0\n")
+    monkeypatch.chdir(tmp_path)
+    assert FunctionEvaluator("mine.py:one").reference().options == {"function": f"{tmp_path / 'mine.py'}:one"}
+    assert whole_path("package.module:one") == "package.module:one"
+    assert whole_path("a_name") == "a_name"

@@ -32,20 +32,18 @@ def test_an_answer_reaches_the_one_who_asked():
     asyncio.run(main())
 
 
-def test_the_exclusive_block_goes_down_the_line_past_those_who_died():
+def test_who_died_hears_no_answer_and_who_watches_waits():
     async def main():
         mailbox = Mailbox()
-        await mailbox.enter("device", ONE)
-        await mailbox.enter("another", (4, 1))
-        second = asyncio.create_task(mailbox.enter("device", OTHER))
-        third = asyncio.create_task(mailbox.enter("device", THIRD))
-        await asyncio.sleep(0.01)
-        assert not second.done()
-        await mailbox.leave(OTHER)  # it died while it waited
-        await asyncio.sleep(0.01)
-        assert second.done()
-        assert not third.done()
+        asking = asyncio.create_task(mailbox.ask(ONE, {}))
+        watching = asyncio.create_task(mailbox.until_gone())
+        await mailbox.take()
         await mailbox.leave(ONE)
-        await asyncio.wait_for(third, 10)
+        await mailbox.answer(ONE, True)
+        await asyncio.sleep(0.01)
+        assert not asking.done()
+        assert not watching.done()
+        for task in (asking, watching):
+            task.cancel()
 
     asyncio.run(main())
