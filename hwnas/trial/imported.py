@@ -52,6 +52,9 @@ def reference_text(function: Callable[..., Any]) -> str:
         )
     if module != "__main__":
         return f"{module}:{name}"
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None:  # begun with python -m: as a part of its package it may import relatively
+        return f"{spec.name}:{name}"
     file = getattr(sys.modules["__main__"], "__file__", None)
     if file is None or not file.endswith(".py"):
         raise ConfigError(
