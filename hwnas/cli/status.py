@@ -82,7 +82,9 @@ def _print(run: RecordedRun) -> None:
     for study in run.studies:
         if study.status.best is not None:
             best = study.status.best
-            values = ", ".join(f"{name} {value:.6g}" for name, value in best.metrics.items())
+            known = {**best.costs, **best.metrics}  # a metric may be a profiler's
+            named = dict.fromkeys([*(metric.name for metric in study.metrics), *best.metrics])
+            values = ", ".join(f"{name} {known[name]:.6g}" for name in named)
             print_line(f"best of {study.study}: {values} (trial {best.number}, {best.architecture.uid[:12]})")
     for study in run.studies:
         for trial in study.failures[:_NUM_FAILURES]:

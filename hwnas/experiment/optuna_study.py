@@ -13,6 +13,7 @@ import datetime
 import functools
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ def import_optuna(
         MissingExtraError: Optuna is not installed.
     """
     package = optuna_package()
-    study = _opened(storage, lambda: package.load_study(study_name=study_name, storage=storage))
+    study = _opened(storage, study_name, lambda: package.load_study(study_name=study_name, storage=storage))
     signs = [1.0 if direction.name == "MAXIMIZE" else -1.0 for direction in study.directions]
     options = {choice.name: {_kept(choice.options)(o): o for o in choice.options} for choice in space.choices}
     history = []
@@ -200,6 +201,7 @@ def _study(
     directions = ["maximize" if metric.direction == "maximise" else "minimize" for metric in metrics]
     study: optuna.Study = _opened(
         storage,
+        name,
         lambda: package.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True),
     )
     found = [direction.name.lower() for direction in study.directions]
@@ -212,18 +214,24 @@ def _study(
         "hwnas_run" not in study.user_attrs and study.get_trials(deepcopy=False)
     ):
         raise ConfigError(f"The study {name!r} in the storage is not of this run. Give another study name.")
+    if study.metric_names != marks["metrics"]:
+        with warnings.catch_warnings():  # an interface that may change is no matter of the user's
+            warnings.simplefilter("ignore", package.exceptions.ExperimentalWarning)
+            study.set_metric_names(marks["metrics"])
     for key, value in marks.items():
         if study.user_attrs.get(key) != value:
             study.set_user_attr(key, value)
     return study
 
 
-def _opened(storage: object, open_study: Callable[[], Any]) -> Any:
+def _opened(storage: object, name: str, open_study: Callable[[], Any]) -> Any:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return open_study()
-    except (KeyError, ValueError, ImportError, RuntimeError, SQLAlchemyError) as error:
+    except KeyError as error:
+        raise ConfigError(f"There is no study {name!r} in {storage}. Give another name, or another storage.") from error
+    except (ValueError, ImportError, RuntimeError, SQLAlchemyError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f"The study cannot be opened in {storage}: {first} A storage is written as in sqlite:///trials.db."

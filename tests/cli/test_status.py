@@ -8,14 +8,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 import pytest
 
 from hwnas.errors import StoreError
-from hwnas.experiment import Experiment
+from hwnas.experiment import Experiment, Metric
 from hwnas.experiment.phases import Phases, ignore
+from hwnas.space import Option
 from hwnas.store import TrialStore
-from tests.cli.runs import SPACE, run, whole_grid
+from tests.cli.runs import SPACE, SUM, run, whole_grid
 
 WAITS = """
 import pathlib, sys, time
@@ -62,6 +64,22 @@ def test_trials_by_what_became_of_them(tmp_path: pathlib.Path, capsys: pytest.Ca
     assert "no process is working on it." in printed
     assert "best of trials: points 14, waste 2 (trial 46, " in printed
     assert printed.count("failed: ValueError: three is too many") == 3
+
+
+class Sum:
+    """A profiler that is a metric as well."""
+
+    def profile(self, architecture: Mapping[str, Option]) -> float:
+        return float(SUM.value(architecture))
+
+
+def test_the_best_has_metrics_that_are_profilers_too(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = [Metric("points"), Metric("sum", "minimise")]
+    whole_grid(tmp_path / "run", metrics=metrics, profilers={"sum": Sum()}).run(4)
+    _, printed, _ = run(capsys, "status", tmp_path / "run")
+    assert "best of trials: points 9, sum 3, waste 3 (trial 3, " in printed  # of (0, 0, 0) to (0, 0, 3)
 
 
 def test_beside_a_process_at_work_and_after_it_was_killed(
