@@ -43,7 +43,9 @@ def connect_target(name: str, *, threads: int = 1, batch_size: int = 1) -> Runti
 def shared_options(description: str | None, *, example: str) -> argparse.ArgumentParser:
     """A parser with the options of the programs that read images."""
     p = parser(description, example=example)
-    p.add_argument("data", type=Path, nargs="?", metavar="DATA", help="has train/ and val/ in it, a folder a class")
+    p.add_argument(
+        "data", type=Path, nargs="?", default="data/imagenet", metavar="DATA", help="has train/ and val/ in it"
+    )
     p.add_argument("--out", type=Path, default=Path("runs/hardcorenas"), help="folder of the results of all programs")
     p.add_argument("--img-size", type=int, default=224, help="height and width of the images, in pixels")
     p.add_argument("--workers", type=int, default=4, help="processes that read images")
@@ -65,11 +67,9 @@ def add_train_percent(p: argparse.ArgumentParser) -> None:
 def parse(p: argparse.ArgumentParser, arguments: Sequence[str], **smoke: Any) -> argparse.Namespace:
     """The options; with --smoke the defaults are `smoke`, and images are written where none are given."""
     if "--smoke" in arguments:
-        p.set_defaults(img_size=32, workers=0, **smoke)
+        p.set_defaults(data=None, img_size=32, workers=0, **smoke)
     given = p.parse_args(arguments)
     if given.data is None:
-        if not given.smoke:
-            raise ConfigError("DATA is missing: the folder of the images, with train/ and val/ in it.")
         given.data = written_once(given.out / "smoke-data", write_image_folder)
     if not _num_images(given):
         raise DataError(f"{given.data} has no images in train/CLASS/; give the folder that has train/ and val/ in it.")

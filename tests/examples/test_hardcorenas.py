@@ -199,5 +199,5 @@ def test_what_is_refused(searched, table, tmp_path, program, arguments, code, me
 def test_images_that_are_not_there(tmp_path):
     code, _, errors = call("search.py", tmp_path, LIMIT)
     assert (code, "has no images in train/CLASS/" in errors) == (2, True)
-    code, _, errors = call("validate.py")
-    assert (code, "DATA is missing" in errors) == (2, True)
+    code, _, errors = call("validate.py", "--out", tmp_path)
+    assert (code, "data/imagenet has no images in train/CLASS/; give the folder" in errors) == (2, True)
