@@ -45,7 +45,9 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
     database = directory / STORE_NAME
     if directory.exists() and not directory.is_dir():
         raise RunDirectoryError(f"{directory} is a file; a run is a folder. Give another.")
-    if directory.is_dir() and not database.exists() and any(directory.iterdir()):
+    # Killed, or out of disk, before the database was whole: its lock and what was to become of it are there already.
+    begun = directory.is_dir() and all(path.name.startswith(STORE_NAME) for path in directory.iterdir())
+    if directory.is_dir() and not database.exists() and not begun:
         raise RunDirectoryError(
             f"{directory} is not empty and holds no run ({STORE_NAME} is missing). Give another folder, or empty it."
         )

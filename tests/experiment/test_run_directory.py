@@ -33,6 +33,13 @@ def test_a_run_that_has_done_nothing_becomes_another(tmp_path):
         assert store.fact("configuration") == {"budget": "macs<=1M"}
 
 
+def test_a_run_that_was_killed_before_its_database_was_whole(tmp_path):
+    for name in (".lock", ".new", ".new-journal"):
+        (tmp_path / f"{STORE_NAME}{name}").write_bytes(b"")
+    with open_run(tmp_path, {"seed": 1}) as store:
+        assert store.fact("configuration") == {"seed": 1}
+
+
 @pytest.mark.parametrize("done", ["a trial", "a fact", "a checkpoint"])
 def test_a_run_that_has_done_anything_stays_what_it_is(tmp_path, done):
     with open_run(tmp_path / "run", {"seed": 1}) as store:
