@@ -147,10 +147,10 @@ class PolicyBasedRL:
             taken_N = codes_NC[:, position]
             probabilities_Nn = np.exp(logs_Nn)
             chosen_Nn = taken_N[:, None] == np.arange(logs_Nn.shape[1])
-            surprises_Nn = np.where(probabilities_Nn > 0.0, logs_Nn, 0.0)
-            entropies_N1 = -(probabilities_Nn * surprises_Nn).sum(axis=1, keepdims=True)
+            finite_logs_Nn = np.where(probabilities_Nn > 0.0, logs_Nn, 0.0)
+            entropies_N1 = -(probabilities_Nn * finite_logs_Nn).sum(axis=1, keepdims=True)
             gradient_Nn = advantages_N[:, None] * (chosen_Nn - probabilities_Nn)
-            gradient_Nn -= self._entropy_weight * probabilities_Nn * (surprises_Nn + entropies_N1)
+            gradient_Nn -= self._entropy_weight * probabilities_Nn * (finite_logs_Nn + entropies_N1)
             gradients[position] += gradient_Nn[active_N].sum(axis=0) / len(batch)
             return taken_N
 
