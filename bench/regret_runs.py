@@ -131,10 +131,7 @@ def options_for(row: str, num_trials: int) -> dict[str, Any]:
 
 
 def _search(row: str, problem: Problem, trials: _Trials, num_trials: int, *, within_budget: bool, seed: int) -> None:
-    """As an experiment does: one at a time, and what a strategy proposes over budget is refused, not run.
-
-    A strategy that explores around the budget (`certified`) is told that those have failed.
-    """
+    """As an experiment does: one at a time, and what a strategy proposes over budget is refused, not run."""
     budgets = [problem.budget] if within_budget else []
     strategy: Strategy = STRATEGIES[row](problem.space, budgets, seed=seed, **options_for(row, num_trials))  # type: ignore[assignment]
     for _ in range(num_trials):

@@ -39,8 +39,8 @@ def test_no_strategy_runs_a_trial_over_budget(row: str) -> None:
     problem = regret_problems.small_problem(SMALLEST)
     found = regret_runs.run(row, problem, 30, within_budget=True, seed=1)
     assert found.num_over == 0
-    assert 0 < found.num_evaluated <= 30 - found.num_refused
-    assert found.num_refused == 0 or row == "certified"  # which explores around the budget
+    assert 0 < found.num_evaluated <= 30
+    assert found.num_refused == 0
     assert found.regret is not None
     assert found.regret >= 0.0
 

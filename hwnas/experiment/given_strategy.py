@@ -70,7 +70,7 @@ def made_strategy(
     if is_strategy(given):
         return given  # type: ignore[return-value]  # by what it can do
     if isinstance(given, str) and isinstance(space, ModelSpace) and profilers is not None:
-        made: Any = make_strategy(given, space, budgets, profilers=profilers, seed=seed, options={})
+        made: Any = make_strategy(given, space, budgets, profilers=profilers, seed=seed, options={}, batches=False)
     else:
         factory: Any = STRATEGIES[given] if isinstance(given, str) else given
         architectures = space.space if isinstance(space, ModelSpace) else space

@@ -141,12 +141,14 @@ def make_strategy(
     profilers: Profilers,
     seed: int,
     options: Mapping[str, Any],
+    batches: bool = True,
 ) -> Strategy | OneShot:
     """A new strategy for one set of budgets.
 
-    MACs and parameters go to those that take `priors`. Options of a TOML file may name a profiler
-    (`profiler = "latency"`), and write a penalty or a filter as a table: `penalty = {kind = "expectation", profiler =
-    "macs", baseline = 1e6}`, `filter = {profiler = "macs", max = 2e6}`.
+    MACs and parameters go to those that take `priors`; those that can `explore` on batches do, unless `options` say
+    otherwise or there are none (`batches` is false: each evaluation is a trial like the others).
+    Options of a TOML file may name a profiler (`profiler = "latency"`), and write a penalty or a filter as a table:
+    `penalty = {kind = "expectation", profiler = "macs", baseline = 1e6}`, `filter = {profiler = "macs", max = 2e6}`.
 
     Raises:
         ConfigError: an unknown strategy or option, or an option's value out of range.
@@ -154,7 +156,10 @@ def make_strategy(
     """
     factory = _factory(strategy)
     own, _ = split_options(strategy, options)
-    if "priors" in inspect.signature(_class_of(strategy)).parameters:
+    parameters = inspect.signature(_class_of(strategy)).parameters
+    if batches and "explore" in parameters and not (isinstance(factory, Unbound) and "explore" in factory.options):
+        own.setdefault("explore", "batch")
+    if "priors" in parameters:
         own["priors"] = {name: profilers.table(name) for name in ("macs", "params")}
     try:
         own |= {name: _made(name, value, profilers) for name, value in own.items()}

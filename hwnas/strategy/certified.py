@@ -6,8 +6,9 @@ bilinear, and rounds at the end, which breaks budgets. With one indicator for ev
 choice, inactive included, latency and an additive utility are *linear*, and a MILP finds the best
 network of the space with a proof.
 
-    explore   score random architectures around the budget, each on a batch of its own, as the loss of the
-              teacher minus theirs on the same batch ("batch")
+    explore   score random architectures: with a supernet around the budget, each on a batch of its own, as the loss
+              of the teacher minus theirs on the same batch ("batch"); where there is one way to evaluate, which may be
+              a training, near the budget and within it, like everything else ("full")
     hold out  score random feasible architectures exactly ("full"); Kendall's tau of the estimate is
               taken against these, which it has not seen
     solve     regress the scores on the choices (`regression.py`); the k best under the budgets, exactly;
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +31,7 @@ from scipy.stats import kendalltau
 
 from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget, CostTable
-from hwnas.errors import InfeasibleError
+from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.solve import k_best, maximise
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import relative_costs, sample_feasible
@@ -40,8 +42,11 @@ from hwnas.strategy.regression import UtilityEstimate, fit_utility, neighbouring
 
 __all__ = ["Certified", "EstimateQuality"]
 
-_NEAR_BUDGET = (0.6, 1.1)  # cost over limit of the architectures that are explored
+Exploration = Literal["full", "batch"]
+
+_NEAR_BUDGET = {"full": (0.6, 1.0), "batch": (0.6, 1.1)}  # cost over limit of the architectures that are explored
 _NUM_DRAWS = 20_000
+_DRAWS_OF_FEW = 4  # for each architecture still wanted, as some are drawn again; fewer there may be
 _NUM_RESAMPLES = 500
 
 
@@ -50,7 +55,8 @@ class EstimateQuality:
     """What the certificate cannot say: how far the estimated utility can be believed.
 
     Attributes:
-        kendall_tau: rank correlation of the estimate with held-out full evaluations (minus the loss).
+        kendall_tau: rank correlation of the estimate with held-out full evaluations (minus the loss, or the score
+            where exploring ones are evaluated in full as well).
         kendall_tau_standard_error: by bootstrap over the held-out architectures; None where there are fewer than
             three, because the budgets leave no more.
         kendall_tau_of_priors: the same for each prior cost alone, the simple rivals.
@@ -75,7 +81,7 @@ class EstimateQuality:
 
 
 class Certified:
-    """The certified search as an ask/tell strategy; every proposal but the exploring ones keeps the budgets.
+    """The certified search as an ask/tell strategy; every proposal keeps the budgets, but for the fidelity "batch".
 
     An architecture whose evaluation failed is neither proposed again nor handed on. Where nearly all of the exploring
     ones failed, there is nothing to regress, and the search ends.
@@ -84,7 +90,10 @@ class Certified:
         space: what may vary.
         budgets: hard limits.
         priors: additive costs, by name, given to the regression as features (MACs, parameters).
-        num_samples: architectures explored, one batch each.
+        explore: how architectures are explored. "full": evaluated like all others, and so within the budgets and none
+            of them twice; for experiments. "batch": on one batch each, also a little over budget, which tells more of
+            what is near it; for evaluators that can, and what `hwnas.search` does.
+        num_samples: architectures explored.
         num_held_out: random feasible architectures scored in full, never in the regression that is judged.
         num_candidates: how many of the best are scored in full in each round.
         max_rounds: rounds of solving at most.
@@ -93,7 +102,7 @@ class Certified:
         seed: the whole run is a function of the arguments, the seed and what is told.
 
     Raises:
-        ConfigError: a number out of range.
+        ConfigError: a number out of range, or another way to explore.
         InfeasibleError: (when first asked) no architecture keeps the budgets.
     """
 
@@ -103,6 +112,7 @@ class Certified:
         budgets: Sequence[Budget] = (),
         *,
         priors: Mapping[str, CostTable] | None = None,
+        explore: Exploration = "full",
         num_samples: int = 240,
         num_held_out: int = 20,
         num_candidates: int = 6,
@@ -111,9 +121,12 @@ class Certified:
         time_limit_seconds: float | None = 60.0,
         seed: int = 0,
     ) -> None:
+        if explore not in get_args(Exploration):
+            raise ConfigError(f"`explore` must be 'full' or 'batch'; got {explore!r}.")
         self._space = space
         self._budgets = tuple(budgets)
         self._priors = dict(priors or {})
+        self._explore = explore
         self._num_samples = whole_number("num_samples", num_samples, at_least=8)
         self._num_held_out = whole_number("num_held_out", num_held_out, at_least=4)
         self._num_candidates = whole_number("num_candidates", num_candidates, at_least=1)
@@ -126,6 +139,7 @@ class Certified:
         self._time_limit_seconds = time_limit_seconds
         self._seed = whole_number("seed", seed, at_least=0)
 
+        self._exploring: dict[Architecture, None] = {}  # those that are evaluated in full
         self._explored: list[tuple[Architecture, float]] = []
         self._held_out: tuple[Architecture, ...] = ()
         self._histories: dict[Fidelity, History] = {"full": History(space), "trained": History(space)}
@@ -149,13 +163,22 @@ class Certified:
         self._num_waiting -= 1
         if outcome.failed:
             self._failed[proposal.architecture] = None
-        elif proposal.fidelity == "batch":
+            return
+        if proposal.fidelity == "batch" or proposal.architecture in self._exploring:
             self._explored.append((proposal.architecture, outcome.score))
-        else:
+        if proposal.fidelity != "batch":
             self._histories[proposal.fidelity].add(proposal, outcome)
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:
-        """The certified optimum under `budgets`, or an evaluated one that is better beyond doubt."""
+        """The certified optimum under `budgets`, or an evaluated one that is better beyond doubt.
+
+        Where too little was explored for an estimate, as in a space of one architecture, the best evaluated one.
+
+        Raises:
+            InfeasibleError: no architecture keeps the budgets, or nothing was told yet.
+        """
+        if len(self._explored) < 2:
+            return self._histories["full"].derive(budgets)
         solution = maximise(
             self.utility().table, budgets, time_limit_seconds=self._time_limit_seconds, exclude=self._failed
         )
@@ -188,20 +211,22 @@ class Certified:
         """
         return self._fit()[0]
 
-    def quality(self, derived: Derived) -> EstimateQuality:
-        """How good the estimate behind `derived` is."""
+    def quality(self, derived: Derived) -> EstimateQuality | None:
+        """How good the estimate behind `derived` is; None where too little was explored for one."""
+        if len(self._explored) < 2:
+            return None
         estimate, uses_pairs = self._fit()
         told = [a for a in self._held_out if a in self._histories["full"]]
-        losses = self._losses(told)
+        values = self._values(told)
         codes = self._space.encode(told)
         judged = self._regress(with_full=False, pairs=uses_pairs).table.values(codes)
         rng = np.random.default_rng([self._seed, 3])
-        draws = [rng.integers(len(told), size=len(told)) for _ in range(_NUM_RESAMPLES)]
-        taus = [_tau(judged[draw], -losses[draw]) for draw in draws if len(set(draw.tolist())) > 2]
+        draws = [rng.integers(len(told), size=len(told)) for _ in range(_NUM_RESAMPLES if told else 0)]
+        taus = [_tau(judged[draw], values[draw]) for draw in draws if len(set(draw.tolist())) > 2]
         return EstimateQuality(
-            kendall_tau=_tau(judged, -losses),
+            kendall_tau=_tau(judged, values),
             kendall_tau_standard_error=float(np.std(taus)) if taus else None,
-            kendall_tau_of_priors={n: _tau(prior.values(codes), -losses) for n, prior in self._priors.items()},
+            kendall_tau_of_priors={n: _tau(prior.values(codes), values) for n, prior in self._priors.items()},
             num_held_out=len(told),
             num_samples=estimate.num_samples,
             noise=estimate.noise,
@@ -213,15 +238,17 @@ class Certified:
     def _next_phase(self) -> list[Proposal]:
         if self._phase == "explore":
             self._phase = "hold out"
-            return [
-                Proposal(architecture=architecture, fidelity="batch", batch_index=index)
-                for index, architecture in enumerate(self._around_the_budget())
-            ]
+            architectures = self._around_the_budget()
+            if self._explore == "batch":
+                return [Proposal(architecture=a, fidelity="batch", batch_index=n) for n, a in enumerate(architectures)]
+            self._exploring = dict.fromkeys(architectures)
+            return [Proposal(architecture=architecture) for architecture in self._exploring]
         if self._phase == "hold out":
             self._phase = "solve"
             rng = np.random.default_rng([self._seed, 1])
-            drawn = sample_feasible(self._space, self._budgets, self._num_held_out, rng)
-            self._held_out = tuple(dict.fromkeys(drawn))
+            drawn = sample_feasible(self._space, self._budgets, self._num_held_out + len(self._exploring), rng)
+            new = [architecture for architecture in dict.fromkeys(drawn) if architecture not in self._exploring]
+            self._held_out = tuple(new[: self._num_held_out])
             return [Proposal(architecture=architecture) for architecture in self._held_out]
         if self._phase == "solve" and len(self._explored) > 1:
             best = self._best(self._num_candidates)
@@ -237,12 +264,18 @@ class Certified:
         """Random architectures whose cost is near the budget; under a tight one, feasible ones as well."""
         rng = np.random.default_rng([self._seed, 0])
         codes = self._space.sample_codes(_NUM_DRAWS, rng)
-        if not self._budgets:
-            return self._space.decode(codes[: self._num_samples])
-        relative = relative_costs(codes, self._budgets)
-        near = codes[(relative >= _NEAR_BUDGET[0]) & (relative <= _NEAR_BUDGET[1])][: self._num_samples]
-        architectures = self._space.decode(near)
-        return architectures + sample_feasible(self._space, self._budgets, self._num_samples - len(architectures), rng)
+        if self._budgets:
+            relative = relative_costs(codes, self._budgets)
+            least, most = _NEAR_BUDGET[self._explore]
+            codes = codes[(relative >= least) & (relative <= most)]
+        if self._explore == "full":
+            codes = codes[np.sort(np.unique(codes, axis=0, return_index=True)[1])]
+        architectures = self._space.decode(codes[: self._num_samples])
+        missing = self._num_samples - len(architectures)
+        if self._explore == "batch":
+            return architectures + sample_feasible(self._space, self._budgets, missing, rng)
+        more = sample_feasible(self._space, self._budgets, _DRAWS_OF_FEW * missing, rng)
+        return list(dict.fromkeys(architectures + more))[: self._num_samples]
 
     def _best(self, num: int) -> list[Architecture]:
         """The best of the utility under the budgets; none where the evaluation of all that keep them has failed."""
@@ -276,26 +309,31 @@ class Certified:
             pairs = False
             held_out = [a for a in self._held_out if a in self._histories["full"]]
             if len(held_out) > 3 and len(self._space.choices) > 1:
-                losses, codes = self._losses(held_out), self._space.encode(held_out)
+                values, codes = self._values(held_out), self._space.encode(held_out)
                 taus = [
-                    _tau(self._regress(with_full=False, pairs=p).table.values(codes), -losses) for p in (False, True)
+                    _tau(self._regress(with_full=False, pairs=p).table.values(codes), values) for p in (False, True)
                 ]
                 pairs = taus[1] > taus[0]
             self._cached = (told, self._regress(with_full=True, pairs=pairs), pairs)
         return self._cached[1], self._cached[2]
 
     def _regress(self, *, with_full: bool, pairs: bool) -> UtilityEstimate:
-        """Ridge on the batch scores, and on the full ones moved to the same origin, each by its precision."""
+        """Ridge on the batch scores, and on the full ones moved to the same origin, each by its precision.
+
+        Where all are full, they are alike.
+        """
         joint = neighbouring_pairs(self._space) if pairs else ()
         priors = list(self._priors.values())
+        full = [architecture for architecture, _ in self._histories["full"].feasible(())]
+        if self._explore == "full" and with_full:
+            return fit_utility(self._space, self._space.encode(full), self._values(full), priors=priors, pairs=joint)
         codes = self._space.encode([architecture for architecture, _ in self._explored])
         scores = np.array([score for _, score in self._explored])
         estimate = fit_utility(self._space, codes, scores, priors=priors, pairs=joint)
-        full = [architecture for architecture, _ in self._histories["full"].feasible(())]
         if not with_full or len(full) < 3:
             return estimate
         full_codes = self._space.encode(full)
-        residuals = -self._losses(full) - estimate.table.values(full_codes)
+        residuals = self._values(full) - estimate.table.values(full_codes)
         offset = float(residuals.mean())
         variance = float(residuals.var()) + 1e-12
         weights = np.concatenate(
@@ -304,15 +342,17 @@ class Certified:
         return fit_utility(
             self._space,
             np.concatenate([codes, full_codes]),
-            np.concatenate([scores, -self._losses(full) - offset]),
+            np.concatenate([scores, self._values(full) - offset]),
             weights=weights,
             priors=priors,
             pairs=joint,
         )
 
-    def _losses(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+    def _values(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        """What the utility estimates, of full evaluations: the score, or beside batches, which score losses, these."""
         outcomes = [self._histories["full"].outcome(architecture) for architecture in architectures]
-        return np.array([_loss(outcome) for outcome in outcomes if outcome is not None])
+        by_loss = self._explore == "batch"
+        return np.array([-o.loss if by_loss and not np.isnan(o.loss) else o.score for o in outcomes if o is not None])
 
     def _probability_best(self, architecture: Architecture) -> float | None:
         for fidelity in ("trained", "full"):
@@ -322,11 +362,6 @@ class Certified:
             if architecture in names and len(kept) > 1:
                 return bootstrap_probability_best([c for _, c in kept], names.index(architecture), seed=self._seed)
         return None
-
-
-def _loss(outcome: Outcome) -> float:
-    """The loss, or where there is none minus the score."""
-    return -outcome.score if np.isnan(outcome.loss) else outcome.loss
 
 
 def _tau(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

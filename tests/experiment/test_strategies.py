@@ -23,6 +23,19 @@ def test_by_name_and_by_factory():
     )
     assert split_options(mine, {"max_trials": 3}) == ({}, 3)
     assert split_options("certified", {}) == ({}, None)
+
+
+def proposed_by(given, **options):
+    made = make_strategy(given, SPACE, [], profilers=PROFILERS, seed=0, options={"num_samples": 9}, **options)
+    return made.ask(1)[0].fidelity
+
+
+def test_a_search_explores_on_batches_where_there_are_any():
+    assert proposed_by("certified") == "batch"
+    assert proposed_by(Certified) == "batch"
+    assert proposed_by(unbound.Certified(num_held_out=5)) == "batch"
+    assert proposed_by(unbound.Certified(explore="full")) == "full"
+    assert proposed_by("certified", batches=False) == "full"
     assert split_options("random", {}) == ({}, 200)
 
 

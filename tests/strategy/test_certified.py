@@ -12,10 +12,11 @@ LATENCY = random_table(SPACE, 2, positive=True)
 MACS = random_table(SPACE, 3, positive=True)
 
 
+@pytest.mark.parametrize("explore", ["batch", "full"])
 @pytest.mark.parametrize("share", [0.15, 0.4, 0.8])
-def test_finds_the_planted_optimum_with_a_proof(share):
+def test_finds_the_planted_optimum_with_a_proof(share, explore):
     budget = budget_at(SPACE, LATENCY, share)
-    strategy = Certified(SPACE, [budget], priors={"macs": MACS}, num_samples=150, seed=0)
+    strategy = Certified(SPACE, [budget], priors={"macs": MACS}, explore=explore, num_samples=150, seed=0)
     evaluate = PlantedEvaluator(UTILITY)
     run(strategy, evaluate)
     derived = strategy.derive([budget])
@@ -24,7 +25,54 @@ def test_finds_the_planted_optimum_with_a_proof(share):
     assert UTILITY.value(derived.architecture) >= value - 0.75
     assert derived.certificate.status == "optimal"
     assert derived.certificate.gap == 0.0
-    assert all(budget.holds(p.architecture) for p in evaluate.proposals if p.fidelity != "batch")
+    kept = [budget.holds(p.architecture) for p in evaluate.proposals if p.fidelity != "batch" or explore == "full"]
+    assert all(kept)
+    assert (len(kept) == len(evaluate.proposals)) == (explore == "full")
+
+
+def test_batches_explore_a_little_over_the_budget():
+    budget = budget_at(SPACE, LATENCY, 0.5)
+    evaluate = PlantedEvaluator(UTILITY)
+    run(Certified(SPACE, [budget], explore="batch", num_samples=100, seed=0), evaluate)
+    shares = [LATENCY.value(p.architecture) / budget.limit for p in evaluate.proposals if p.fidelity == "batch"]
+    assert len(shares) == 100
+    assert 0.6 <= min(shares) < 1.0 < max(shares) <= 1.1
+
+
+def test_where_all_are_evaluated_in_full_none_is_twice_and_the_additive_optimum_is_exact():
+    budget = budget_at(SPACE, LATENCY, 0.5)
+    strategy = Certified(SPACE, [budget], num_samples=60, num_held_out=10, seed=0)
+    proposals = []
+
+    def evaluate(proposal):
+        proposals.append(proposal)
+        return Outcome(score=UTILITY.value(proposal.architecture))
+
+    run(strategy, evaluate)
+    proposed = [p.architecture for p in proposals]
+    assert {p.fidelity for p in proposals} == {"full"}
+    assert len(set(proposed)) == len(proposed)
+    derived = strategy.derive([budget])
+    assert derived.architecture == best_feasible(SPACE, UTILITY, [budget])[0]
+    assert derived.architecture in proposed
+    quality = strategy.quality(derived)
+    assert quality.num_held_out == 10
+    assert quality.num_samples == len(proposed)
+    assert quality.kendall_tau == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("num", [1, 2, 30])
+def test_budgets_that_leave_few_are_tried_out(num):
+    # By brute force: the limit is the num-th smallest cost, and what is derived the best within it.
+    limit = sorted(LATENCY.values(SPACE.enumerate_codes()).tolist())[num - 1]
+    budget = Budget("latency", limit, "ms", LATENCY)
+    strategy = Certified(SPACE, [budget], num_samples=60, seed=0)
+    assert run(strategy, PlantedEvaluator(UTILITY)) == num  # of 30 one is left out in 1 % of all seeds
+    derived = strategy.derive([budget])
+    assert derived.architecture == best_feasible(SPACE, UTILITY, [budget])[0]
+    quality = strategy.quality(derived)
+    assert (quality is None) == (num == 1)
+    assert quality is None or (quality.num_held_out, quality.kendall_tau, quality.num_samples) == (0, 0.0, num)
 
 
 def test_certificate_is_of_the_estimated_utility():
@@ -51,7 +99,7 @@ def test_quality_says_how_good_the_estimate_is():
 def test_budgets_that_leave_one_architecture_leave_no_rank_correlation():
     cheapest = LATENCY.minimum()
     budget = Budget("latency", cheapest.value, "ms", LATENCY)
-    strategy = Certified(SPACE, [budget], num_samples=30, num_held_out=8, seed=0)
+    strategy = Certified(SPACE, [budget], explore="batch", num_samples=30, num_held_out=8, seed=0)
     run(strategy, PlantedEvaluator(UTILITY))
     derived = strategy.derive([budget])
     quality = strategy.quality(derived)
@@ -116,6 +164,11 @@ def test_infeasible_budgets_are_named():
     with pytest.raises(InfeasibleError, match="latency") as caught:
         Certified(SPACE, [impossible], num_samples=10).ask()
     assert caught.value.least["latency"] == pytest.approx(LATENCY.minimum().value)
+
+
+def test_another_way_to_explore():
+    with pytest.raises(ConfigError, match="`explore` must be 'full' or 'batch'; got 'quick'"):
+        Certified(SPACE, explore="quick")
 
 
 @pytest.mark.parametrize(

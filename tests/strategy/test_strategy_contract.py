@@ -45,10 +45,17 @@ class TestSPOS(StrategyContract):
 
 
 class TestCertified(StrategyContract):
-    @pytest.fixture
-    def make_strategy(self) -> MakeStrategy:
+    @pytest.fixture(params=["full", "batch"])
+    def make_strategy(self, request) -> MakeStrategy:
         return lambda space, budgets, seed: Certified(
-            space, budgets, num_samples=20, num_held_out=8, num_candidates=3, max_rounds=3, seed=seed
+            space,
+            budgets,
+            explore=request.param,
+            num_samples=20,
+            num_held_out=8,
+            num_candidates=3,
+            max_rounds=3,
+            seed=seed,
         )
 
 
