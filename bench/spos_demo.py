@@ -1,7 +1,7 @@
 """SPOS's multi-trial search beside random search, under a measured latency: one Markdown table.
 
     python bench/spos_demo.py [--seeds 10] [--out runs/spos-demo]
-    python bench/spos_demo.py --smoke --seeds 2 --out runs/spos-demo-smoke
+    python bench/spos_demo.py --smoke --seeds 2
 
 What examples/spos does, for many seeds on one supernet: a small space of ShuffleNet blocks is trained by uniform single
 paths on Fashion-MNIST, its blocks are measured on onnxruntime:cpu once, and from then on no architecture over the
@@ -187,14 +187,15 @@ def _say(text: str) -> None:
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench/spos_demo.py", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10, help="how many; default: 10")
-    parser.add_argument("--out", type=Path, default=Path("runs/spos-demo"), help="default: runs/spos-demo")
+    parser.add_argument("--out", type=Path, help="where the runs are; default: runs/spos-demo (or -smoke)")
     parser.add_argument("--smoke", action="store_true", help="on tiny data: to see that it runs")
     arguments = parser.parse_args(given)
     if arguments.seeds < 1:
         parser.error(f"--seeds must be at least 1; got {arguments.seeds}")
     torch.set_num_threads(1)
     setting = Setting.smoke() if arguments.smoke else Setting()
-    print(table(search_all(setting, arguments.seeds, arguments.out)))
+    out = arguments.out or Path("runs/spos-demo-smoke" if arguments.smoke else "runs/spos-demo")
+    print(table(search_all(setting, arguments.seeds, out)))
     facts = {
         "date": datetime.date.today().isoformat(),
         "processor": processor_name(),
