@@ -32,12 +32,10 @@ def connected(address: str | None) -> Any:
         DeviceError: there is no cluster.
     """
     ray = _imported()
-    if ray.is_initialized():
-        present = ray.get_runtime_context().gcs_address
-        if _answers(present):
-            _check_that_it_is(present, address)
-            return ray
-        ray.shutdown()
+    if (present := _present(ray)) is not None:
+        _check_that_it_is(present, address)
+        return ray
+    ray.shutdown()  # of a cluster that has gone
     wanted = _wanted(address)
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": False}
     try:
@@ -52,21 +50,17 @@ def connected(address: str | None) -> Any:
 
 
 def check_cluster(address: str | None) -> None:
-    """Say what would keep `connected` from it, as far as that shows without connecting; for what is to last before.
+    """Connect already now where there is an address, so that what is wrong with it is said before anything is trained.
+
+    A cluster of its own is not started yet: it would be in the way of measurements.
 
     Raises:
-        MissingExtraError: Ray is not installed.
-        ConfigError: an address that cannot be.
-        DeviceError: nobody answers there.
+        Exception: as of `connected`.
     """
-    ray = _imported()
-    wanted = _wanted(address)
-    if wanted is None or ray.is_initialized():
-        return
-    try:
-        _check_that_it_answers(wanted)
-    except OSError as error:
-        raise _unreachable(wanted, error) from error
+    if _wanted(address) is None:
+        _imported()
+    else:
+        connected(address)
 
 
 def has_node_for(ray: Any, demand: Mapping[str, float]) -> bool:
@@ -117,6 +111,17 @@ def _wanted(address: str | None) -> str | None:
     return wanted
 
 
+def _present(ray: Any) -> str | None:
+    """The address of the cluster that this process is connected to, if there still is one."""
+    if not ray.is_initialized():
+        return None
+    address: str = ray.get_runtime_context().gcs_address
+    try:
+        return address if _speaks_http2(address) else None
+    except OSError:
+        return None
+
+
 def _check_that_it_is(present: str, address: str | None) -> None:
     if address in (None, "auto", "local"):
         return
@@ -137,13 +142,6 @@ def _check_that_it_answers(address: str) -> None:
     """At once, or within seconds; Ray itself tries for minutes."""
     if address != "auto" and not _speaks_http2(address):
         raise ConnectionError("something else than Ray answers there.")
-
-
-def _answers(address: str) -> bool:
-    try:
-        return _speaks_http2(address)
-    except OSError:
-        return False
 
 
 def _speaks_http2(address: str) -> bool:

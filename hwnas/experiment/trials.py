@@ -30,7 +30,7 @@ class TrialOptions:
 
     Attributes:
         executor: `inline` for one after the other in this process, `processes` for some on this machine, or `ray`.
-        address: of the Ray cluster, `auto` for the one that this machine is in; None: one on this machine.
+        address: of the Ray cluster, as of `RayExecutor`.
         concurrency: trials at a time; None: one.
         timeout_seconds: after which a trial has failed; None: it may take any time.
         max_attempts: how often a trial is begun whose process or worker dies, before it has failed.
@@ -62,12 +62,12 @@ class TrialOptions:
         return self.executor != "inline"
 
     def check_reachable(self) -> None:
-        """Say that there is no cluster, before anything is trained whose trials would need it.
+        """Say what is wrong with the cluster before anything is trained whose trials would need it.
 
         Raises:
             MissingExtraError: Ray is not installed.
             ConfigError: an address that cannot be.
-            DeviceError: nobody answers there.
+            DeviceError: there is no cluster.
         """
         if self.executor == "ray":
             check_cluster(self.address)

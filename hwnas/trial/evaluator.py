@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import dataclasses
 import json
-import numbers
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hwnas.arguments import real_number
 from hwnas.errors import ConfigError, MetricError
 from hwnas.space import Architecture
 from hwnas.trial.imported import imported
@@ -37,8 +37,8 @@ class TrialContext:
             error rate stays one). Raises `TrialStopped` where the trial is to end early, and once it is over. One
             thread reports at a time; in line only the one that evaluates may.
         exclusive: `with context.exclusive("onnxruntime:cpu"):` waits until no other trial of the experiment, and none
-            of another one on this machine, is in a block of that name; two measurements on one device so never disturb
-            each other. Waiting does not count towards a trial's time limit, except in line. Blocks do not nest.
+            of another one on this machine or this cluster, is in a block of that name; two measurements on one device
+            so never disturb each other. Waiting does not count towards a trial's time limit, except in line. Blocks do not nest.
         fidelity: how the strategy wants the architecture scored, see `hwnas.strategy.Fidelity`; evaluators that know
             one way only leave it alone.
         batch_index: on which batch, for the fidelity "batch".
@@ -60,7 +60,7 @@ class Evaluated:
         scores: the score of each image of the search split, (num_images,); None where there are none.
 
     Raises:
-        MetricError: a metric that is not a number, by its name.
+        MetricError: a metric that is not a number, by its name, or scores that are not one number for each image.
     """
 
     metrics: Mapping[str, float]
@@ -70,6 +70,8 @@ class Evaluated:
         if not self.metrics:
             raise MetricError("An evaluation must give at least one metric; got an empty mapping.")
         object.__setattr__(self, "metrics", {name: _number(name, value) for name, value in self.metrics.items()})
+        if self.scores is not None:
+            object.__setattr__(self, "scores", _scores(self.scores))
 
 
 _MAKING = contextvars.ContextVar("making", default=False)
@@ -154,8 +156,17 @@ def _number(name: object, value: object) -> float:
         raise MetricError(f"The name of a metric must be a text; got {name!r}.")
     if isinstance(value, bool | np.bool_):
         raise MetricError(f"The metric {name!r} must be a number; got {value!r}, a {type(value).__name__}.")
-    if not isinstance(value, numbers.Real) and getattr(value, "ndim", None) == 0:  # an array or a tensor of one number
-        value = value.item()  # type: ignore[attr-defined]
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+    number = real_number(value)
+    if number is None:
         raise MetricError(f"The metric {name!r} must be a number; got {value!r:.80}, a {type(value).__name__}.")
-    return float(value)
+    return number
+
+
+def _scores(given: object) -> NDArray[np.float32]:
+    try:
+        scores = np.asarray(given, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise MetricError(f"`scores` must be numbers, one for each image; got {given!r:.80}.") from error
+    if scores.ndim != 1 or not len(scores):
+        raise MetricError(f"`scores` must be one number for each image; got an array of the shape {scores.shape}.")
+    return scores

@@ -241,6 +241,9 @@ def test_a_process_is_in_one_cluster(start, cluster):
         ConfigError, match=r"connected to the Ray cluster at .*, and cannot use the one at 127\.0\.0\.1:1"
     ):
         start("misbehave", address="127.0.0.1:1")
+    with pytest.raises(ConfigError, match="cannot use the one at"):
+        check_cluster("127.0.0.1:1")
+    check_cluster("auto")
     [well] = run(start("misbehave", address=cluster.address), task_of(0, do=""))
     assert well.status == "complete"
 
