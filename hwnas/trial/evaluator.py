@@ -38,7 +38,8 @@ class TrialContext:
             thread reports at a time; in line only the one that evaluates may.
         exclusive: `with context.exclusive("onnxruntime:cpu"):` waits until no other trial of the experiment, and none
             of another one on this machine or this cluster, is in a block of that name; two measurements on one device
-            so never disturb each other. Waiting does not count towards a trial's time limit, except in line. Blocks do not nest.
+            so never disturb each other. Waiting does not count towards a trial's time limit, except in line. Blocks do
+            not nest.
         fidelity: how the strategy wants the architecture scored, see `hwnas.strategy.Fidelity`; evaluators that know
             one way only leave it alone.
         batch_index: on which batch, for the fidelity "batch".
