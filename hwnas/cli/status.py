@@ -12,6 +12,7 @@ from hwnas.cli.options import Json
 
 if TYPE_CHECKING:
     from hwnas.experiment.recorded import RecordedExperiment, RecordedRun
+    from hwnas.experiment.status import Status
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -58,6 +59,7 @@ def _study_as_json(study: RecordedExperiment) -> dict[str, Any]:
         "stopped": status.num_stopped,
         "refused": status.num_refused,
         "max_trials": status.max_trials,
+        "finished": status.has_finished,
         "best": None if status.best is None else status.best.to_json(),
         "hypervolume": status.hypervolume if len(study.metrics) > 1 else None,
         "seconds_elapsed": status.seconds_elapsed,
@@ -107,7 +109,7 @@ def _print_studies(studies: tuple[RecordedExperiment, ...]) -> None:
                 str(status.num_failed),
                 str(status.num_stopped),
                 str(status.num_refused),
-                "-" if status.max_trials is None else str(status.max_trials),
+                _of(status),
                 *([f"{status.hypervolume:.6g}" if status.hypervolume is not None else "-"] if several else []),
                 format_seconds(status.seconds_elapsed),
                 "-" if left is None else format_seconds(left),
@@ -117,6 +119,13 @@ def _print_studies(studies: tuple[RecordedExperiment, ...]) -> None:
     print_table((*columns, *(["hypervolume"] if several else []), "time", "left"), rows)
 
 
+def _of(status: Status) -> str:
+    """How many trials there are to be; of a strategy that has finished as many as there are."""
+    if status.has_finished:
+        return str(status.num_ended)
+    return "-" if status.max_trials is None else str(status.max_trials)
+
+
 def _who(run: RecordedRun) -> str:
     """Whether a process is at it, and otherwise what the same command would go on with."""
     at = f", at {run.phase!r}" if run.phase else ""
@@ -124,6 +133,8 @@ def _who(run: RecordedRun) -> str:
         return f"process {run.writer} is working on it{at}."
     if run.networks:
         return f"finished; its networks are in {', '.join(str(run.directory / name) for name in run.networks)}."
+    if not at and run.studies and all(study.status.has_finished for study in run.studies):
+        return "no process is working on it; the strategy has finished, it proposes nothing more."
     num_running = sum(study.status.num_running for study in run.studies)
     if not num_running:
         return f"no process is working on it; the last one ended{at}." if at else "no process is working on it."

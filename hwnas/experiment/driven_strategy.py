@@ -45,6 +45,7 @@ class DrivenStrategy:
         num_asked: trials proposed.
         sequence: of the last event that the strategy knows.
         is_settled: whether the strategy knows just what the store does.
+        has_finished: whether it had no proposal while no trial was open.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class DrivenStrategy:
         self.num_asked = 0
         self.sequence = 0
         self.is_settled = True
-        self._has_finished = False
+        self.has_finished = False
         self._strategy = strategy
         self._metrics = metrics
         self._study = study
@@ -75,16 +76,15 @@ class DrivenStrategy:
     def ask(self) -> Proposal | None:
         """One proposal; None where there is none: for now, or for good.
 
-        One that has finished is not asked again. No event says that it was, so that asking might change it in this
-        process only, and the next one would not get the same by replay.
+        One that has finished is not asked again.
 
         Raises:
             StrategyError: the strategy proposes several.
         """
-        if self._has_finished:
+        if self.has_finished:
             return None
         proposals = self._strategy.ask(1)
-        self._has_finished = not proposals and not self.open
+        self.has_finished = not proposals and not self.open
         if len(proposals) > 1:
             name = type(self._strategy).__name__
             raise StrategyError(f"A strategy must give at most as many proposals as asked for; {name} was asked for 1.")

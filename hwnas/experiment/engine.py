@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from hwnas.arguments import real_number
 from hwnas.cost import Budget
 from hwnas.errors import MetricError, StoreError
 from hwnas.experiment.driven_strategy import DrivenStrategy
@@ -27,9 +28,11 @@ from hwnas.experiment.executor import Executor
 from hwnas.experiment.image_scores import packed
 from hwnas.experiment.metric import FAILED, SCORE, Metric, outcome_of
 from hwnas.profiler import Profiler
+from hwnas.space import Architecture
 from hwnas.store import Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, Strategy
 from hwnas.trial import Ended, TrialEvaluator, TrialTask
+from hwnas.trial.attempt import ERRORS, described
 
 __all__ = ["LIMITS", "Engine"]
 
@@ -45,7 +48,8 @@ class Engine:
         study: the name of this search within the store.
         metrics: what is wanted; the first is the score.
         budgets: hard limits: a proposal that breaks one is written down as refused and never run.
-        profilers: whose values are stored with every trial, beside the budgets'; a metric may name one.
+        profilers: whose values are stored with every trial, beside the budgets'; a metric may name one. A trial that
+            one of them has no number for has failed and is never run.
         seed: from it, the architecture and the repeat comes the seed of every evaluation.
         timeout_seconds: of an attempt.
         max_attempts: after which a trial whose process or worker died every time is failed; None: it is tried on.
@@ -149,6 +153,11 @@ class Engine:
         return self._driven.is_settled
 
     @property
+    def has_finished(self) -> bool:
+        """Whether the strategy has nothing more to propose, however many trials there may be."""
+        return self._driven.has_finished
+
+    @property
     def num_running(self) -> int:
         """Trials that were asked for and have not ended."""
         return len(self._driven.open)
@@ -178,16 +187,15 @@ class Engine:
         driven = self._driven
         with driven.at_work():
             proposal = driven.ask()
-            if proposal is None:
-                if driven.open:
-                    driven.sequence = self._store.none(self._study)
+            if proposal is None:  # written down as the last event too, where it says that the strategy has finished
+                driven.sequence = self._store.none(self._study)
                 return False
             trial = self._new_trial(proposal)
             driven.sequence = self._store.ask(trial)
             driven.add(proposal, trial)
-            if trial.status == "refused":
+            if trial.status != "running":
                 driven.tell(trial, FAILED)
-        if trial.status != "refused":
+        if trial.status == "running":
             self._submit(executor, trial.number)
         self._on_change()
         return True
@@ -199,8 +207,12 @@ class Engine:
             costs[budget.profiler] = value = float(budget.cost.value(architecture))
             if not value <= budget.limit:
                 broken.append(str(budget))
+        wrong = ""
         for name, profiler in self._profilers.items():
-            costs[name] = float(profiler.profile(architecture))
+            try:
+                costs[name] = _profiled(name, profiler, architecture)
+            except MetricError as error:
+                wrong = described(error)
         return Trial(
             study=self._study,
             number=self._driven.num_asked,
@@ -208,10 +220,10 @@ class Engine:
             fidelity=proposal.fidelity,
             batch_index=proposal.batch_index,
             repeat=proposal.repeat,
-            status="refused" if broken else "running",
-            attempts=0 if broken else 1,
+            status="refused" if broken else "failed" if wrong else "running",
+            attempts=0 if broken or wrong else 1,
             costs=costs,
-            error=f"Over budget: {', '.join(broken)}." if broken else "",
+            error=f"Over budget: {', '.join(broken)}." if broken else wrong,
         )
 
     def _try_again(self, executor: Executor, number: int, why: str) -> None:
@@ -275,3 +287,19 @@ class Engine:
             self._driven.sequence = self._store.end(trial)
             self._driven.tell(trial, outcome)
         self._on_change()
+
+
+def _profiled(name: str, profiler: Profiler, architecture: Architecture) -> float:
+    """What a profiler says.
+
+    Raises:
+        MetricError: no finite number, or the profiler raised.
+    """
+    try:
+        value = profiler.profile(architecture)
+    except ERRORS as error:
+        raise MetricError(f"The profiler {name!r} raised {described(error)}") from error
+    number = real_number(value)
+    if number is None or not math.isfinite(number):
+        raise MetricError(f"The profiler {name!r} must give a finite number; it gave {value!r:.80}.")
+    return number

@@ -111,7 +111,7 @@ class Experiment:
                 f"The experiment is kept in {directory}, which the system may clear. Give `directory` to keep it.",
                 stacklevel=2,
             )
-        self.directory = path("directory", directory)
+        self.directory = path("directory", directory).absolute()  # an evaluation may change the working directory
         self._engine: Engine | None = None
         self._standings = Standings(self._metrics)
 

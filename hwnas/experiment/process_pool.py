@@ -73,7 +73,13 @@ class ProcessPool:
             self.num_slots, gpus=visible_gpus(), num_cores=_num_cores(), environment=os.environ
         )
         if self._log_folder is not None:
-            self._log_folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._log_folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(
+                    f"The workers' output goes into the folder {self._log_folder}, which cannot be made: "
+                    f"{error.strerror}. Move away what is in its place."
+                ) from error
         self._num_failed_starts = 0
         for slot in range(self.num_slots):
             self._workers.append(self._new_worker(slot))

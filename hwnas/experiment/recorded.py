@@ -165,7 +165,9 @@ def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperi
     num_running = sum(trial.status == "running" for trial in trials)
     seconds = store.seconds(study)
     session = Session()
-    events = [event for event in store.events(study) if event.kind in ("began", "ended")]
+    events = list(store.events(study))
+    has_finished = not num_running and bool(events) and events[-1].kind == "none"
+    events = [event for event in events if event.kind in ("began", "ended")]
     last = max((place for place, event in enumerate(events) if event.kind == "began"), default=None)
     if last is not None:
         since_last = time.time() - events[-1].time if in_work and num_running else 0.0
@@ -175,7 +177,7 @@ def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperi
             num_ended=len(events) - last - 1,
             seconds=events[-1].time - events[last].time + since_last,
         )
-    status = status_of(standings, session, num_running=num_running, seconds_elapsed=seconds)
+    status = status_of(standings, session, num_running=num_running, has_finished=has_finished, seconds_elapsed=seconds)
     return RecordedExperiment(
         study=study,
         others=tuple(name for name in store.studies() if name != study),

@@ -30,6 +30,7 @@ class Status:
         max_trials: how many there are to be; None: as many as the strategy wants.
         best: the best so far, within the metrics' limits where there is one.
         hypervolume: of the front, see `TrialFront`.
+        has_finished: whether the strategy has finished by itself: it proposes nothing more.
         seconds_elapsed: that processes have worked on it.
         seconds_left: at the present pace, as far as `max_trials` or the time limit tell; None: not known.
     """
@@ -43,6 +44,7 @@ class Status:
     max_trials: int | None
     best: Found | None
     hypervolume: float | None
+    has_finished: bool
     seconds_elapsed: float
     seconds_left: float | None
 
@@ -68,8 +70,9 @@ class Status:
         return ", ".join(words)
 
     def __str__(self) -> str:
-        of = "" if self.max_trials is None else f" of {self.max_trials}"
-        return ", ".join(filter(None, [f"{self.num_ended}{of} trials over", self.detail]))
+        of = "" if self.max_trials is None or self.has_finished else f" of {self.max_trials}"
+        finished = "the strategy has finished" if self.has_finished else ""
+        return ", ".join(filter(None, [f"{self.num_ended}{of} trials over", finished, self.detail]))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,9 @@ class Session:
     seconds: float = 0.0
 
 
-def status_of(standings: Standings, session: Session, *, num_running: int, seconds_elapsed: float) -> Status:
+def status_of(
+    standings: Standings, session: Session, *, num_running: int, has_finished: bool, seconds_elapsed: float
+) -> Status:
     """The status from the trials so far and the present, or last, session."""
     counts = standings.counts
     return Status(
@@ -102,8 +107,9 @@ def status_of(standings: Standings, session: Session, *, num_running: int, secon
         max_trials=session.max_trials,
         best=standings.best,
         hypervolume=standings.hypervolume,
+        has_finished=has_finished,
         seconds_elapsed=seconds_elapsed,
-        seconds_left=_seconds_left(session, num_ended=counts.total()),
+        seconds_left=0.0 if has_finished else _seconds_left(session, num_ended=counts.total()),
     )
 
 
@@ -134,7 +140,13 @@ def live_status(
             seconds=time.monotonic() - began,
         )
         elapsed = seconds_before + session.seconds
-        return status_of(standings, session, num_running=engine.num_running, seconds_elapsed=elapsed)
+        return status_of(
+            standings,
+            session,
+            num_running=engine.num_running,
+            has_finished=engine.has_finished,
+            seconds_elapsed=elapsed,
+        )
 
     return status
 

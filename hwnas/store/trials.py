@@ -122,7 +122,7 @@ class TrialStore(Database):
         return self._append(study, -1, "began", content)
 
     def ask(self, trial: Trial) -> int:
-        """A new trial: "running", or "refused" and so ended already.
+        """A new trial: "running", or "refused" or "failed" before it was begun, and so ended already.
 
         Raises:
             StoreError: that number of the study is already there.

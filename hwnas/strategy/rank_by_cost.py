@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
+from hwnas.arguments import real_number
 from hwnas.cost import Budget
-from hwnas.errors import BadInputError
+from hwnas.errors import BadInputError, StrategyError
 from hwnas.profiler import Profiler
 from hwnas.strategy.middleware import is_stopped
 from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
@@ -50,9 +52,19 @@ class _Ranked:
         return self._strategy.ask(num)
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Hand it on with what decides between equals."""
+        """Hand it on with what decides between equals.
+
+        Raises:
+            StrategyError: the profiler gave no number.
+        """
         cost = self._profiler.profile(proposal.architecture)
-        self._strategy.tell(proposal, dataclasses.replace(outcome, tie=-float(cost)))
+        number = real_number(cost)
+        if number is None or math.isnan(number):
+            raise StrategyError(
+                f"The profiler of a RankByCost must give a number; it gave {cost!r:.80} for "
+                f"{dict(proposal.architecture)!r:.200}."
+            )
+        self._strategy.tell(proposal, dataclasses.replace(outcome, tie=-number))
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
         """Hand it on."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hwnas.arguments import finite_number, whole_number
+from hwnas.arguments import finite_number, real_number, whole_number
 from hwnas.cost import Budget, format_quantity
 from hwnas.errors import BadInputError, ConfigError, StrategyError
 from hwnas.profiler import Profiler
@@ -136,9 +136,13 @@ class _ByLatency:
         self._nearest_ms = math.inf
 
     def accepts(self, architecture: Architecture) -> bool:
-        latency_ms = self._profiler.profile(architecture)
-        if math.isnan(latency_ms):
-            raise StrategyError(f"The profiler of a LatencyFilter gave NaN for {dict(architecture)!r:.200}.")
+        given = self._profiler.profile(architecture)
+        latency_ms = real_number(given)
+        if latency_ms is None or math.isnan(latency_ms):
+            raise StrategyError(
+                f"The profiler of a LatencyFilter must give a number; it gave {given!r:.80} for "
+                f"{dict(architecture)!r:.200}."
+            )
         if latency_ms <= self._threshold_ms:
             return True
         self._nearest_ms = min(self._nearest_ms, latency_ms)

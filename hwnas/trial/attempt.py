@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from hwnas.errors import MetricError
+from hwnas.arguments import real_number
+from hwnas.errors import HwnasError, MetricError
 from hwnas.space import Architecture
 from hwnas.trial.evaluator import Evaluated, TrialContext, TrialEvaluator, TrialStopped
 from hwnas.trial.exclusive import Exclusive, exclusive_here, not_nested
@@ -21,6 +24,8 @@ __all__ = ["ERRORS", "attempt", "described", "past_limit"]
 
 ERRORS = (Exception, SystemExit)
 """What fails a trial: not KeyboardInterrupt, which ends the experiment; but a worker that a trial can end is none."""
+
+_MAX_ERROR = 2000  # characters: every reader of the run shows it
 
 
 def attempt(
@@ -75,9 +80,10 @@ def attempt(
         fidelity=task.fidelity,
         batch_index=task.batch_index,
     )
+    process = os.getpid()
     try:
         with limit or nullcontext():
-            evaluated = evaluator.evaluate_trial(Architecture.from_json(task.architecture), context)
+            evaluated = _evaluated(evaluator, Architecture.from_json(task.architecture), context, process)
     except TrialStopped:
         return ended("stopped")
     except TimeUp:
@@ -87,18 +93,37 @@ def attempt(
     return ended("complete", evaluated=evaluated)
 
 
+def _evaluated(evaluator: TrialEvaluator, architecture: Architecture, context: TrialContext, process: int) -> Evaluated:
+    try:
+        evaluated = evaluator.evaluate_trial(architecture, context)
+    finally:
+        if os.getpid() != process:  # a fork that came back: it would go on with the engine's work, a second time
+            print("A process forked by an evaluation came back from it and was ended.", file=sys.stderr, flush=True)
+            os._exit(1)
+    if not isinstance(evaluated, Evaluated):
+        raise MetricError(
+            f"{type(evaluator).__name__}.evaluate_trial must give an Evaluated, with the metrics by name; it gave "
+            f"{evaluated!r:.80}."
+        )
+    return evaluated
+
+
 def past_limit(task: TrialTask) -> str:
     """What an attempt that took too long has as its error."""
     return f"TimeUp: the trial ran past its limit of {task.timeout_seconds:g} seconds."
 
 
 def described(error: BaseException) -> str:
-    """An error's type and message, and the line it was raised on."""
+    """An error's type and message, and of one that is not ours the line it was raised on."""
     text = traceback.format_exception_only(error)[-1].strip()
     frames = traceback.extract_tb(error.__traceback__)
-    if frames:
+    if isinstance(error, HwnasError):  # its message says what is wrong, and the line would be one of ours
+        text = f"{type(error).__name__}: {error}"
+    elif frames:
         last = frames[-1]
         text += f" ({last.filename}, line {last.lineno}, in {last.name}" + (f": {last.line})" if last.line else ")")
+    if len(text) > _MAX_ERROR:
+        text = f"{text[:_MAX_ERROR]} ... ({len(text)} characters)"
     # A file's name that is not UTF-8 is in messages as lone surrogates, which no file and no database takes.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -110,8 +135,7 @@ def _step(step: object) -> int:
 
 
 def _value(value: object) -> float:
-    if getattr(value, "ndim", None) == 0:
-        value = value.item()  # type: ignore[attr-defined]
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise MetricError(f"report(step, value) needs a finite number as its value; got {value!r}.")
-    return float(value)
+    number = real_number(value)
+    if number is None or not math.isfinite(number):
+        raise MetricError(f"report(step, value) needs a finite number as its value; got {value!r:.80}.")
+    return number

@@ -203,5 +203,6 @@ def test_an_experiment_whose_strategy_decides_the_end(
 ) -> None:
     Experiment(SPACE, lambda architecture: 1.0, "grid", directory=tmp_path).run()
     _, printed, _ = run(capsys, "status", tmp_path)
-    assert printed.splitlines()[2].split()[:7] == ["trials", "64", "0", "0", "0", "0", "-"]
+    assert printed.splitlines()[2].split()[:7] == ["trials", "64", "0", "0", "0", "0", "64"]
+    assert "no process is working on it; the strategy has finished, it proposes nothing more." in printed
     assert "hypervolume" not in printed  # of one metric it says nothing more than the best

@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from hwnas.errors import BadInputError
+from hwnas.errors import BadInputError, StrategyError
 from hwnas.profiler import CostProfiler
 from hwnas.strategy import Chain, RankByCost, RegularizedEvolution
 from hwnas.testing.strategy_contract import contract_cost, contract_space
@@ -36,6 +38,17 @@ def test_evolution_goes_for_the_cheap_where_all_score_alike():
             chain.tell(chain.ask(1)[0], scored(1.0))
         derived.append(cost.value(chain.derive(()).architecture))
     assert derived[1] == cost.minimum().value < derived[0]
+
+
+@pytest.mark.parametrize("answer", [math.nan, None, "3 ms"])
+def test_a_profiler_that_gives_no_number(answer):
+    class Broken:
+        def profile(self, architecture):
+            return answer
+
+    chain = Chain(Scripted(5), RankByCost(Broken()))
+    with pytest.raises(StrategyError, match=rf"RankByCost must give a number; it gave {answer!r} for {{'n': 5}}"):
+        chain.tell(chain.ask(1)[0], scored(1.0))
 
 
 def test_what_is_no_profiler_is_refused():
