@@ -24,6 +24,7 @@ __all__ = [
     "progress_bars",
 ]
 
+_NO_FOLDING = 100_000
 _Show = Callable[[str, int, int | None, str], None]
 
 _json_stream: contextvars.ContextVar[TextIO | None] = contextvars.ContextVar("_json_stream", default=None)
@@ -52,13 +53,19 @@ def print_line(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, num_words: int = 1) -> None:
-    """Print a part of the result as a table: first `num_words` columns of words, then numbers, flush right."""
+    """Print a part of the result as a table: first `num_words` columns of words, then numbers, flush right.
+
+    Cells are folded to the width of a terminal only: in a file or a pipe a row is a line.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position < num_words else "right", overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _NO_FOLDING
+    console.print(table)
 
 
 def print_note(text: str) -> None:

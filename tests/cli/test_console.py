@@ -11,6 +11,14 @@ def test_results_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> 
     assert "[params]" in out
 
 
+def test_without_a_terminal_a_row_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "latency-5ms_params-4M_" * 10  # of a search, to be given to --study
+    print_table(("trials", "done"), [(name, "12")])
+    head, row = capsys.readouterr().out.splitlines()
+    assert row == f"{name}    12"
+    assert head == f"{'trials':<{len(name)}}  done"
+
+
 def test_without_a_terminal_a_phase_is_two_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bars() as show:
         for done in range(4):
