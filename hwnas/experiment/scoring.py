@@ -18,6 +18,7 @@ from hwnas.space import Architecture
 from hwnas.strategy import Outcome, Proposal
 from hwnas.train import Evaluation, Recipe, SupernetEvaluator, evaluate_accuracy, fine_tune, load_supernet
 from hwnas.trial import EvaluatorReference
+from hwnas.trial.imported import whole_path
 
 __all__ = ["Named", "Scorer", "scorer_reference", "worker_scorer"]
 
@@ -86,14 +87,13 @@ def scorer_reference(
         supernet: the folder of the weights.
         teacher, short_recipe, seed: as of `Scorer`.
     """
-    file, separator, factory = named.space.rpartition(":")
     data = dict(named.data)
     if data.get("folder") is not None:
         data["folder"] = str(Path(data["folder"]).resolve())
     return EvaluatorReference(
         factory="hwnas.experiment.scoring:worker_scorer",
         options={
-            "space": f"{Path(file).resolve()}:{factory}" if separator else named.space,
+            "space": whole_path(named.space),
             "space_options": dict(named.space_options),
             "data": data,
             "supernet": str(Path(supernet).resolve()),

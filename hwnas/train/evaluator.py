@@ -23,6 +23,7 @@ from hwnas.train.inputs import check_inputs
 from hwnas.train.named_data import data_reference, loaded_data
 from hwnas.train.supernet import load_supernet
 from hwnas.trial import Evaluated, EvaluatorReference, TrialContext
+from hwnas.trial.imported import whole_path
 
 __all__ = ["Evaluation", "Evaluator", "SupernetEvaluator", "evaluate_accuracy"]
 
@@ -175,7 +176,7 @@ class SupernetEvaluator:
         evaluator._reference = EvaluatorReference(
             factory="hwnas.train:SupernetEvaluator.load",
             options={
-                "space": space,
+                "space": whole_path(space),
                 "data": named,
                 "supernet": str(Path(supernet).resolve()),
                 "space_options": dict(space_options or {}),

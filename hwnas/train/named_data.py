@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hwnas.data import Splits, load_data
@@ -32,7 +33,7 @@ def loaded_data(data: Splits | Mapping[str, Any] | object) -> Splits:
 
 
 def data_reference(data: Splits | Mapping[str, Any] | object, *, needed_by: str) -> dict[str, Any]:
-    """The arguments of `load_data`, as JSON.
+    """The arguments of `load_data`, as JSON; the folder by its whole path, for a worker may run in another one.
 
     Raises:
         ConfigError: the data are objects of this process.
@@ -42,7 +43,10 @@ def data_reference(data: Splits | Mapping[str, Any] | object, *, needed_by: str)
             f"Data given to {needed_by} as objects stay in this process: they run in line only. Give the arguments of "
             "load_data, such as {'name': 'digits', 'seed': 0}, or use the executor 'inline'."
         )
-    return _options(data)
+    options = _options(data)
+    if options.get("folder") is not None:
+        options["folder"] = str(Path(options["folder"]).resolve())
+    return options
 
 
 def _options(data: object) -> dict[str, Any]:

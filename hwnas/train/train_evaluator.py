@@ -18,7 +18,7 @@ from hwnas.train.loop import Progress
 from hwnas.train.named_data import data_reference, loaded_data
 from hwnas.train.recipe import Recipe
 from hwnas.trial import Evaluated, EvaluatorReference, TrialContext
-from hwnas.trial.imported import imported, reference_text
+from hwnas.trial.imported import imported, reference_text, whole_path
 
 __all__ = ["TrainEvaluator"]
 
@@ -98,7 +98,7 @@ class TrainEvaluator:
         return EvaluatorReference(
             factory="hwnas.train:TrainEvaluator",
             options={
-                "space": self._space if isinstance(self._space, str) else reference_text(self._space),
+                "space": whole_path(self._space) if isinstance(self._space, str) else reference_text(self._space),
                 "data": data_reference(self._data, needed_by="TrainEvaluator"),
                 "recipe": dict(self._recipe.to_json()),
                 "space_options": self._space_options,

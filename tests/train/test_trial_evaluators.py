@@ -10,6 +10,7 @@ from hwnas.errors import ArchitectureError, ConfigError, DataError
 from hwnas.experiment.config import DataConfig
 from hwnas.nn.families import load_space
 from hwnas.space import Architecture
+from hwnas.testing.layouts import write_cifar10
 from hwnas.train import Recipe, SupernetEvaluator, TrainEvaluator, save_supernet
 from hwnas.trial import EvaluatorReference, TrialContext, TrialStopped
 from tests.train.examples import ends, make_space, make_splits
@@ -74,6 +75,22 @@ def test_a_factory_crosses_by_its_name(tmp_path):
     assert evaluator.reference().options["space"] == "tests.train.examples:make_space"
     with pytest.raises(ConfigError, match=r"must return a ModelSpace; it gave a Splits"):
         evaluate(TrainEvaluator("tests.train.examples:make_splits", DIGITS, RECIPE))
+
+
+def test_files_cross_by_their_whole_paths(tmp_path, monkeypatch):
+    """A worker on a cluster runs in another folder."""
+    monkeypatch.chdir(tmp_path)
+    write_cifar10("images", num_train=200)
+    (tmp_path / "mine.py").write_text(
+        f"from hwnas.nn.families import load_space\nmake = lambda: load_space({FAMILY!r})\n"
+    )
+    trained = TrainEvaluator("mine.py:make", {"name": "cifar10", "folder": "images"}, RECIPE).reference().options
+    assert trained["space"] == f"{tmp_path / 'mine.py'}:make"
+    assert trained["data"] == {"name": "cifar10", "folder": str(tmp_path / "images")}
+    save_supernet(load_space("mine.py:make"), "supernet")
+    inherited = SupernetEvaluator.load("mine.py:make", DIGITS, "supernet").reference().options
+    assert inherited["space"] == f"{tmp_path / 'mine.py'}:make"
+    assert inherited["supernet"] == str(tmp_path / "supernet")
 
 
 def test_what_training_refuses():
