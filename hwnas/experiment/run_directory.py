@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,17 +58,19 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
         if "another process" in str(error):
             raise RunDirectoryError(f"The run in {directory} is in use: {error}") from error
         raise
-    wanted = json.loads(json.dumps(configuration))
-    found = store.fact(_CONFIGURATION)
-    if found is None or (found != wanted and _nothing_done(directory, store)):
-        store.set_fact(_CONFIGURATION, wanted)
-    elif found != wanted:
-        store.close()
-        differing = _differences(found, wanted)
-        raise RunDirectoryError(
-            f"{directory} holds a run of another configuration: {'; '.join(differing)}. "
-            "Give another folder, or the configuration of the run to go on with it."
-        )
+    with contextlib.ExitStack() as closing:  # whatever is wrong, the next one is let in
+        closing.enter_context(store)
+        wanted = json.loads(json.dumps(configuration))
+        found = store.fact(_CONFIGURATION)
+        if found is None or (found != wanted and _nothing_done(directory, store)):
+            store.set_fact(_CONFIGURATION, wanted)
+        elif found != wanted:
+            differing = _differences(found, wanted)
+            raise RunDirectoryError(
+                f"{directory} holds a run of another configuration: {'; '.join(differing)}. "
+                "Give another folder, or the configuration of the run to go on with it."
+            )
+        closing.pop_all()
     return store
 
 

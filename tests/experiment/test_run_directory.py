@@ -61,6 +61,12 @@ def test_a_run_in_use_is_refused(tmp_path):
         open_run(tmp_path / "run", {})
 
 
+def test_whatever_is_wrong_lets_the_next_one_in(tmp_path):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        open_run(tmp_path / "run", {"evaluator": object()})
+    open_run(tmp_path / "run", {"evaluator": "f"}).close()
+
+
 def test_foreign_folders_and_files_are_left_alone(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
