@@ -48,6 +48,57 @@ def test_uniform_where_few_keep_a_budget(seed):
     assert_uniform(UniformSampler(space, [budget]), feasible)
 
 
+def test_uniform_where_the_grid_is_coarse_and_options_are_weighed(monkeypatch):
+    # As where there are very many choices: one grid point for seven choices and more, by brute force.
+    monkeypatch.setattr("hwnas.solve.uniform._MAX_POINTS", 1)
+    monkeypatch.setattr("hwnas.solve.uniform._MIN_POINTS", 1)
+    num_weighed = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        space = Space([*random_space(rng).choices, *(Choice(f"more{n}", tuple(range(5))) for n in range(4))])
+        codes = space.enumerate_codes()
+        terms = [Term((f"more{n}",), rng.normal(size=6)) for n in range(4)]
+        cost = random_table(space, rng, unit="ms") + CostTable(space, 0.0, terms, unit="ms")
+        values = np.sort(cost.values(codes))
+        budget = Budget("latency", float(values[len(values) // 300]), "ms", cost)
+        sampler = UniformSampler(space, [budget])
+        num_weighed += sampler._counted._tilt > 0
+        assert_uniform(sampler, codes[kept([budget], codes)], each=30)
+    assert num_weighed >= 4  # the others have next to nothing between the least cost and the limit
+
+
+def test_many_choices_against_the_closed_form():
+    # 600 choices of two, of which at most 240 may cost 1: k of them do with a probability in proportion to C(600, k).
+    space = Space([Choice(f"c{n:03d}", (0, 1)) for n in range(600)])
+    cost = CostTable(space, 0.0, [Term((name,), np.array([0.0, 1.0, 0.0])) for name in space.names])
+    sampler = UniformSampler(space, [Budget("cost", 240.0, "", cost)])
+    assert sampler._counted._tilt > 0
+    drawn = sampler.sample_codes(2000, np.random.default_rng(0))
+    sums = 240 - drawn.sum(axis=1)
+    expected = stats.binom(600, 0.5).pmf(240 - np.arange(12))
+    expected[-1] = stats.binom(600, 0.5).cdf(240 - 11)
+    counts = np.bincount(np.minimum(sums, 11), minlength=12)
+    assert stats.chisquare(counts, 2000 * expected / expected.sum()).pvalue > 1e-5
+    # And no choice costs 1 more often than another.
+    assert stats.chisquare(drawn.sum(axis=0)).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("tightness", [5.0, 12.0])
+def test_a_thousand_choices(tightness):
+    # So many standard deviations below the mean: one in 10^6, and (twelve) one in 10^32; ends only if few are rejected.
+    rng = np.random.default_rng(0)
+    space = stages(200, 4)
+    blocks = [name for name in space.names if "depth" not in name]
+    cost = CostTable(space, 0.0, [Term((name,), np.append(rng.random(4), 0.0)) for name in blocks])
+    values = cost.values(space.sample_codes(4096, rng))
+    budget = Budget("cost", float(values.mean() - tightness * values.std()), "", cost)
+    sampler = UniformSampler(space, [budget])
+    drawn = sampler.sample_codes(40, rng)
+    assert (cost.values(drawn) <= budget.limit).all()
+    assert sampler._drawn(2048, rng)[1].mean() > 0.01
+    assert cost.values(drawn).mean() > budget.limit - 0.5 * values.std()  # nearly all that keep it are near it
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e15, 1e300])
 @pytest.mark.parametrize("place", [0, 5])
@@ -112,7 +163,9 @@ def test_budgets_that_are_hardly_ever_kept_together_are_reported():
     up = CostTable(space, 0.0, [Term((n,), np.array([0.0, w, 0.0])) for n, w in zip(space.names, weights, strict=True)])
     middle = float(weights.sum() // 2)
     budgets = [Budget("up", middle, "", up), Budget("down", -middle, "", -up)]
-    with pytest.raises(BudgetError, match=r"too rare to be drawn: none of 131,072 draws .*up at least .*Raise a limit"):
+    with pytest.raises(
+        BudgetError, match=r"too rare to be drawn: none of 13\d,\d{3} draws .*up at least .*Raise a limit"
+    ):
         UniformSampler(space, budgets).sample_codes(1, np.random.default_rng(0))
 
 
