@@ -79,14 +79,16 @@ class DrivenStrategy:
         One that has finished is not asked again.
 
         Raises:
-            StrategyError: the strategy proposes several.
+            StrategyError: the strategy proposes several, or something else than proposals.
         """
         if self.has_finished:
             return None
         proposals = self._strategy.ask(1)
+        name = type(self._strategy).__name__
+        if not isinstance(proposals, list | tuple) or not all(isinstance(one, Proposal) for one in proposals):
+            raise StrategyError(f"`ask` of a strategy must give a list of Proposal; {name} gave {proposals!r:.80}.")
         self.has_finished = not proposals and not self.open
         if len(proposals) > 1:
-            name = type(self._strategy).__name__
             raise StrategyError(f"A strategy must give at most as many proposals as asked for; {name} was asked for 1.")
         return proposals[0] if proposals else None
 

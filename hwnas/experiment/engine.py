@@ -20,19 +20,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from hwnas.arguments import real_number
 from hwnas.cost import Budget
-from hwnas.errors import MetricError, StoreError
+from hwnas.errors import ArchitectureError, MetricError, StoreError, StrategyError
 from hwnas.experiment.driven_strategy import DrivenStrategy
 from hwnas.experiment.executor import Executor
 from hwnas.experiment.image_scores import packed
+from hwnas.experiment.measuring import profiled
 from hwnas.experiment.metric import FAILED, SCORE, Metric, outcome_of
 from hwnas.profiler import Profiler
-from hwnas.space import Architecture
+from hwnas.space import Space
 from hwnas.store import Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, Strategy
 from hwnas.trial import Ended, TrialEvaluator, TrialTask
-from hwnas.trial.attempt import ERRORS, described
+from hwnas.trial.attempt import described
 
 __all__ = ["LIMITS", "Engine"]
 
@@ -50,6 +50,7 @@ class Engine:
         budgets: hard limits: a proposal that breaks one is written down as refused and never run.
         profilers: whose values are stored with every trial, beside the budgets'; a metric may name one. A trial that
             one of them has no number for has failed and is never run.
+        space: of the proposals, which are checked against it; None: they are not.
         seed: from it, the architecture and the repeat comes the seed of every evaluation.
         timeout_seconds: of an attempt.
         max_attempts: after which a trial whose process or worker died every time is failed; None: it is tried on.
@@ -67,6 +68,7 @@ class Engine:
         metrics: Sequence[Metric] = SCORE,
         budgets: Sequence[Budget] = (),
         profilers: Mapping[str, Profiler] | None = None,
+        space: Space | None = None,
         seed: int = 0,
         timeout_seconds: float | None = None,
         max_attempts: int | None = 3,
@@ -77,6 +79,7 @@ class Engine:
         self._driven = DrivenStrategy(strategy, metrics=self._metrics, study=study, on_tell=on_tell)
         self._budgets = tuple(budgets)
         self._profilers = dict(profilers or {})
+        self._space = space
         self._seed = seed
         self._timeout_seconds = timeout_seconds
         self._max_attempts = max_attempts
@@ -124,6 +127,7 @@ class Engine:
         Raises:
             ConfigError: the executor cannot use the evaluator.
             StoreError: an event could not be written; whatever was written is kept.
+            StrategyError: the strategy proposed what the space does not allow.
         """
         until = math.inf if max_duration_seconds is None else time.monotonic() + max_duration_seconds
         num_slots = executor.num_slots if concurrency is None else min(concurrency, executor.num_slots)
@@ -202,6 +206,13 @@ class Engine:
 
     def _new_trial(self, proposal: Proposal) -> Trial:
         architecture = proposal.architecture
+        if self._space is not None:
+            try:
+                self._space.codes(architecture)
+            except ArchitectureError as error:
+                raise StrategyError(
+                    f"The strategy proposed what the space does not allow: {error} Make it with the experiment's space."
+                ) from error
         costs, broken = {}, []
         for budget in self._budgets:
             costs[budget.profiler] = value = float(budget.cost.value(architecture))
@@ -210,7 +221,7 @@ class Engine:
         wrong = ""
         for name, profiler in self._profilers.items():
             try:
-                costs[name] = _profiled(name, profiler, architecture)
+                costs[name] = profiled(name, profiler, architecture)
             except MetricError as error:
                 wrong = described(error)
         return Trial(
@@ -287,19 +298,3 @@ class Engine:
             self._driven.sequence = self._store.end(trial)
             self._driven.tell(trial, outcome)
         self._on_change()
-
-
-def _profiled(name: str, profiler: Profiler, architecture: Architecture) -> float:
-    """What a profiler says.
-
-    Raises:
-        MetricError: no finite number, or the profiler raised.
-    """
-    try:
-        value = profiler.profile(architecture)
-    except ERRORS as error:
-        raise MetricError(f"The profiler {name!r} raised {described(error)}") from error
-    number = real_number(value)
-    if number is None or not math.isfinite(number):
-        raise MetricError(f"The profiler {name!r} must give a finite number; it gave {value!r:.80}.")
-    return number

@@ -241,6 +241,7 @@ class Experiment:
             metrics=self._metrics,
             budgets=budgets,
             profilers=self._profilers,
+            space=architectures,
             seed=self._seed,
             timeout_seconds=self._timeout_seconds,
             max_attempts=self._max_attempts,

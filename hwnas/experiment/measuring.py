@@ -1,19 +1,23 @@
-"""The profilers of a space, of which the latency is measured when it is first asked for."""
+"""The profilers of a space, of which the latency is measured when it is first asked for; those that a user gives."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hwnas.arguments import real_number
 from hwnas.cost import Budget, BudgetRequest, LatencyTable
 from hwnas.device import Runtime, measure
-from hwnas.errors import ConfigError
+from hwnas.errors import ConfigError, MetricError
 from hwnas.experiment.budgets import Profilers
 from hwnas.experiment.deployment import device_for
 from hwnas.nn import ModelSpace
 from hwnas.profiler import Profiler
+from hwnas.space import Architecture
+from hwnas.trial.attempt import ERRORS, described
 
-__all__ = ["check_profilers", "measured_profilers"]
+__all__ = ["check_profilers", "measured_profilers", "profiled"]
 
 
 def check_profilers(given: Mapping[str, Profiler] | None) -> dict[str, Profiler]:
@@ -67,3 +71,19 @@ def measured_profilers(
         return measure(space, connected.runtime, out=connected.table_path)
 
     return Profilers(space, latency_table)
+
+
+def profiled(name: str, profiler: Profiler, architecture: Architecture) -> float:
+    """What a profiler says.
+
+    Raises:
+        MetricError: no finite number, or the profiler raised.
+    """
+    try:
+        value = profiler.profile(architecture)
+    except ERRORS as error:
+        raise MetricError(f"The profiler {name!r} raised {described(error)}") from error
+    number = real_number(value)
+    if number is None or not math.isfinite(number):
+        raise MetricError(f"The profiler {name!r} must give a finite number; it gave {value!r:.80}.")
+    return number

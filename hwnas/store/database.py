@@ -134,7 +134,21 @@ class Database:
     def fact(self, name: str) -> Any:
         """The JSON value kept under `name`; None where there is none. The schema must have the table `facts`."""
         rows = self.execute("SELECT value FROM facts WHERE name = ?", (name,))
-        return json.loads(rows[0][0]) if rows else None
+        return self.json(rows[0][0]) if rows else None
+
+    def json(self, text: str) -> Any:
+        """A value that was written as JSON.
+
+        Raises:
+            StoreError: the text was damaged where SQLite does not notice.
+        """
+        try:
+            return json.loads(text)
+        except (TypeError, ValueError) as error:
+            raise StoreError(
+                f"{self.path} is damaged: it has {text!r:.80} in the place of JSON. It was left as it is; restore it "
+                "from a copy, or give another path."
+            ) from error
 
     def set_fact(self, name: str, value: object) -> None:
         """Keep a JSON value under `name`, in place of what was there."""

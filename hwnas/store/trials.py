@@ -177,7 +177,7 @@ class TrialStore(Database):
         """The trials of a study, in the order in which they were asked for."""
         self.require_current()
         rows = self.execute(f"SELECT {', '.join(_COLUMNS)} FROM trials WHERE study = ? ORDER BY number", (study,))
-        return [_trial(row) for row in rows]
+        return [self._trial(row) for row in rows]
 
     def events(self, study: str, *, after: int = 0) -> Iterator[Event]:
         """The events of a study in their order, those whose sequence number is above `after`."""
@@ -188,7 +188,7 @@ class TrialStore(Database):
             (after, study),
         )
         for sequence, number, kind, content, when in rows:
-            yield Event(sequence=sequence, number=number, kind=kind, content=json.loads(content), time=when)
+            yield Event(sequence=sequence, number=number, kind=kind, content=self.json(content), time=when)
 
     def studies(self) -> list[str]:
         """The names of all studies, in the order in which they began."""
@@ -219,21 +219,20 @@ class TrialStore(Database):
         [(sequence,)] = self.execute(_APPEND, (study, number, kind, json.dumps(content), time.time()))
         return sequence
 
+    def _trial(self, row: tuple[Any, ...]) -> Trial:
+        record = dict(zip(_COLUMNS, row, strict=True))
+        for name in ("score", "loss"):
+            record[name] = math.nan if record[name] is None else record[name]
+        for name in ("architecture", "costs"):
+            record[name] = self.json(record[name])
+        # Of the schema before the third, whose trials all were complete, with these two numbers.
+        written = record["metrics"]
+        record["metrics"] = {n: record[n] for n in ("score", "loss")} if written is None else self.json(written)
+        return Trial(**record)
+
 
 def _stored(name: str, value: Any) -> Any:
     """A field as its column has it: JSON for mappings, NULL for NaN."""
     if name in ("architecture", "costs", "metrics"):
         return json.dumps(value)
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _trial(row: tuple[Any, ...]) -> Trial:
-    record = dict(zip(_COLUMNS, row, strict=True))
-    for name in ("score", "loss"):
-        record[name] = math.nan if record[name] is None else record[name]
-    for name in ("architecture", "costs"):
-        record[name] = json.loads(record[name])
-    # Of the schema before the third, whose trials all were complete, with these two numbers.
-    written = record["metrics"]
-    record["metrics"] = {n: record[n] for n in ("score", "loss")} if written is None else json.loads(written)
-    return Trial(**record)

@@ -397,6 +397,25 @@ def test_a_damaged_folder_is_refused_and_left(tmp_path):
     assert file.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE facts SET value = '{' WHERE name = 'configuration'",
+        "UPDATE events SET content = '{' WHERE kind = 'began'",
+        "UPDATE trials SET architecture = '{' WHERE number = 1",
+    ],
+)
+def test_what_is_damaged_where_sqlite_does_not_notice(tmp_path, sql):
+    experiment = Experiment(SPACE, score, "random", directory=tmp_path)
+    experiment.run(3)
+    with TrialStore(tmp_path / "run.sqlite") as store:
+        store.execute(sql)
+    experiment = Experiment(SPACE, score, "random", directory=tmp_path)
+    for use in (lambda: experiment.run(4), experiment.status, experiment.top):
+        with pytest.raises(StoreError, match=r"run.sqlite is damaged: it has '{' in the place of JSON. It was left"):
+            use()
+
+
 def test_the_store_before_experiments_is_read_as_one(tmp_path):
     """A run of the main job: its study is there too, under the score."""
     with TrialStore(tmp_path / "run.sqlite") as store:

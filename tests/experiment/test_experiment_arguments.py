@@ -7,9 +7,10 @@ import pytest
 
 from hwnas import NumParamsProfiler
 from hwnas.cost import Budget
-from hwnas.errors import BudgetError, ConfigError, ExportError, RunDirectoryError
+from hwnas.errors import BudgetError, ConfigError, ExportError, RunDirectoryError, StrategyError
 from hwnas.experiment import Experiment, InlineExecutor, Metric
-from hwnas.strategy import DARTS, unbound
+from hwnas.space import Choice, Space
+from hwnas.strategy import DARTS, Random, unbound
 from hwnas.train import FunctionEvaluator
 from tests.experiment.many_trials import COST, SPACE, score
 
@@ -17,6 +18,17 @@ from tests.experiment.many_trials import COST, SPACE, score
 class Sum:
     def profile(self, architecture):
         return float(sum(architecture.values()))
+
+
+class Proposes:
+    def __init__(self, proposals):
+        self.proposals = proposals
+
+    def ask(self, num=1):
+        return self.proposals
+
+    def tell(self, proposal, outcome):
+        pass
 
 
 class NoStrategy:
@@ -41,6 +53,15 @@ class NoStrategy:
         ({"strategy": 3}, ConfigError, "`strategy` must be a name, a strategy .* or what makes one; got 3"),
         ({"strategy": lambda: 3}, ConfigError, "cannot be made: .*It is called with .space, budgets, seed=seed."),
         ({"strategy": NoStrategy}, ConfigError, "gave a NoStrategy, which is no strategy"),
+        *(
+            ({"strategy": Proposes(wrong)}, StrategyError, "must give a list of Proposal; Proposes gave")
+            for wrong in (None, "x", ["x"], 3)
+        ),
+        (
+            {"strategy": Random(Space([Choice("c0", (0, 1)), Choice("other", (1, 2))]))},
+            StrategyError,
+            "The strategy proposed what the space does not allow: .*. Make it with the experiment's space.",
+        ),
         ({"seed": -1}, ConfigError, "`seed` must be a whole number of at least 0; got -1"),
         ({"seed": True}, ConfigError, "`seed` must be a whole number of at least 0; got True"),
         *(
