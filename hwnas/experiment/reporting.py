@@ -99,7 +99,7 @@ def write_evidence(study: Study, result: SearchResult, *, title: str) -> None:
 
 def _front(strategy: Strategy | OneShot, cost: CostTable) -> tuple[FrontPoint, ...]:
     """The exact front under the strategy's utility; nothing for strategies without one."""
-    if not isinstance(strategy, Certified):
+    if not isinstance(strategy, Certified) or not strategy.has_estimate:
         return ()
     front = pareto_front(strategy.utility().table, cost)
     return tuple(FrontPoint(cost=float(c), utility=float(u)) for c, u in zip(front.costs, front.utilities, strict=True))

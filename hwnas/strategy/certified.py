@@ -177,7 +177,7 @@ class Certified:
         Raises:
             InfeasibleError: no architecture keeps the budgets, or nothing was told yet.
         """
-        if len(self._explored) < 2:
+        if not self.has_estimate:
             return self._histories["full"].derive(budgets)
         solution = maximise(
             self.utility().table, budgets, time_limit_seconds=self._time_limit_seconds, exclude=self._failed
@@ -203,17 +203,22 @@ class Certified:
                 return Derived(architecture=best, certificate=solution.certificate, note=note, runner_up=optimum)
         return Derived(architecture=optimum, certificate=solution.certificate)
 
+    @property
+    def has_estimate(self) -> bool:
+        """Whether enough was explored for an estimate: budgets may leave one architecture, and evaluations fail."""
+        return len(self._explored) > 1
+
     def utility(self) -> UtilityEstimate:
         """The utility regressed on all scores told so far.
 
         Raises:
-            ConfigError: fewer than two scores were told.
+            ConfigError: there is none (`has_estimate`).
         """
         return self._fit()[0]
 
     def quality(self, derived: Derived) -> EstimateQuality | None:
         """How good the estimate behind `derived` is; None where too little was explored for one."""
-        if len(self._explored) < 2:
+        if not self.has_estimate:
             return None
         estimate, uses_pairs = self._fit()
         told = [a for a in self._held_out if a in self._histories["full"]]
@@ -250,7 +255,7 @@ class Certified:
             new = [architecture for architecture in dict.fromkeys(drawn) if architecture not in self._exploring]
             self._held_out = tuple(new[: self._num_held_out])
             return [Proposal(architecture=architecture) for architecture in self._held_out]
-        if self._phase == "solve" and len(self._explored) > 1:
+        if self._phase == "solve" and self.has_estimate:
             best = self._best(self._num_candidates)
             self._round += 1
             if not best or best[0] in self._histories["full"] or self._round == self._max_rounds:

@@ -182,6 +182,15 @@ def test_as_a_library_on_the_real_device(tmp_path):
     assert again == table  # finished before: the search has measured nothing into it
 
 
+def test_exploring_in_full_under_a_budget_that_one_network_keeps(tmp_path):
+    params = hwnas.NumParamsProfiler(tiny_space())
+    budget = f"params<={params.min():.0f}"
+    [result] = tiny_search(tmp_path / "run", (budget,), strategy_options={**OPTIONS, "explore": "full"})
+    assert params.profile(result.architecture) == params.min()
+    assert result.estimate is None  # there was nothing to compare
+    assert (result.directory / "report.html").is_file()
+
+
 def test_objects_of_this_process_are_searched_in_line_only(tmp_path):
     with pytest.raises(ConfigError, match=r"runs its trials in line.*got the executor 'processes'"):
         tiny_search(tmp_path / "run", trials=TrialOptions(executor="processes"))
