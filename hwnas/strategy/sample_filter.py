@@ -169,7 +169,8 @@ class _Filtered:
         """Proposals that are accepted.
 
         Raises:
-            StrategyError: too many refusals in a row, or the function does not do what it should.
+            StrategyError: too many refusals in a row, nothing but refusals to the strategy's end, or the function does
+                not do what it should.
         """
         proposals: list[Proposal] = []
         while len(proposals) < num and (asked := self._strategy.ask(1)):
@@ -180,13 +181,17 @@ class _Filtered:
                 continue
             self._num_in_vain += 1
             if self._num_in_vain >= self._patience:
-                raise StrategyError(
-                    f"A filter has refused {self._num_in_vain:,} samples in a row, after {self._num_accepted:,} that "
-                    f"it accepted; {self._judge}. Let it accept more, give the limit as a hard budget so that "
-                    "strategies know what is feasible, or raise `patience`."
-                )
+                raise self._too_strict(f"{self._num_in_vain:,} samples in a row", ", or raise `patience`")
             self._strategy.tell(asked[0], self._refused)
+        if not proposals and self._num_in_vain and not self._num_accepted:
+            raise self._too_strict(f"all {self._num_in_vain:,} samples that the strategy had", "")
         return proposals
+
+    def _too_strict(self, refused: str, further_remedy: str) -> StrategyError:
+        return StrategyError(
+            f"A filter has refused {refused}, after {self._num_accepted:,} that it accepted; {self._judge}. Let it "
+            f"accept more, give the limit as a hard budget so that strategies know what is feasible{further_remedy}."
+        )
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Hand it on."""

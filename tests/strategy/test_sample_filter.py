@@ -87,7 +87,15 @@ def test_everything_refused_ends_with_the_nearest_miss():
 
 
 def test_a_strategy_that_ends_while_it_is_refused():
-    assert numbers(Chain(Scripted(8, 9), Filter(lambda sample: sample["n"] < 5)), 3) == []
+    chain = Chain(Scripted(1, 8, 9), Filter(lambda sample: sample["n"] < 5))
+    assert numbers(chain, 3) == [1]
+    assert numbers(chain, 3) == []
+
+
+def test_a_strategy_that_ends_with_nothing_accepted():
+    chain = Chain(Scripted(8, 9), Filter(lambda sample: sample["n"] < 5))
+    with pytest.raises(StrategyError, match=r"refused all 2 samples that the strategy had, .* last was {'n': 9}"):
+        chain.ask(1)
 
 
 def test_the_threshold_itself_is_accepted():
