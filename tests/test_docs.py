@@ -109,7 +109,7 @@ def test_the_page_of_experiments_runs_word_for_word(
             assert left.value.code == 0, command
     first = printed["python first.py"]
     assert "15 of 15 trials over, best accuracy 0.9" in first
-    assert "15 complete\nruns/first/top/top.json" in first
+    assert first.endswith(f", 15 complete\n{tmp_path / 'runs/first/top/top.json'}\n")
     assert printed["python second.py"].startswith("12 of 12 trials over, ")
     assert "15 trials added" in printed["hwnas export-optuna runs/first sqlite:///optuna.db"]
     assert '"complete": ' in printed["hwnas status runs/second --json"]

@@ -80,7 +80,9 @@ def print_error(kind: str, text: str) -> None:
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[_Show]:
-    """Bars on stderr, one a phase; yields `show(phase, done, total, detail)`; total None is a phase without an end.
+    """Bars on stderr, one a phase; yields `show(phase, done, total, detail)`; total None: how much is not known.
+
+    A phase of unknown length is over when the next begins.
 
     Without a terminal a phase is a line when it begins and a line when it is done.
     """
@@ -98,12 +100,19 @@ def progress_bars() -> Iterator[_Show]:
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console) as bars:
 
+        def end_open() -> None:
+            for task in bars.tasks:
+                if task.total is None:
+                    bars.update(task.id, total=task.completed)
+
         def show(phase: str, done: int, total: int | None, detail: str) -> None:
             if phase not in tasks:
+                end_open()
                 tasks[phase] = bars.add_task(escape(phase), total=total, detail="")
             bars.update(tasks[phase], completed=done, total=total, detail=escape(detail))
 
         yield show
+        end_open()
 
 
 def _lines(console: Console) -> _Show:

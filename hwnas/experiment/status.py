@@ -70,7 +70,8 @@ class Status:
         return ", ".join(words)
 
     def __str__(self) -> str:
-        of = "" if self.max_trials is None or self.has_finished else f" of {self.max_trials}"
+        is_open = self.max_trials is None or self.has_finished or self.num_ended > self.max_trials
+        of = "" if is_open else f" of {self.max_trials}"
         finished = "the strategy has finished" if self.has_finished else ""
         return ", ".join(filter(None, [f"{self.num_ended}{of} trials over", finished, self.detail]))
 

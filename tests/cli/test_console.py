@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from hwnas.cli.console import print_line, print_table, progress_bars
@@ -27,3 +29,15 @@ def test_without_a_terminal_a_phase_is_two_lines_on_stderr(capsys: pytest.Captur
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "measure ...\nmeasure: 3/3 done\nsearch ...\n"
+
+
+def test_on_a_terminal_a_phase_of_unknown_length_ends_with_the_next(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress_bars() as show:
+        show("search", 3, None, "")
+        show("train", 0, 2, "")
+        show("export", 1, None, "")
+    drawn = re.findall(r"(search|train|export) .*?(\d+/[\d?]+)", capsys.readouterr().err)
+    assert drawn[-3:] == [("search", "3/3"), ("train", "0/2"), ("export", "1/1")]

@@ -193,6 +193,12 @@ def test_a_strategy_that_has_finished_before_there_are_enough_trials(tmp_path):
     assert Experiment(SPACE, score, "grid", directory=tmp_path).run(90).has_finished
 
 
+def test_fewer_trials_asked_for_than_are_over(tmp_path):
+    experiment = Experiment(SPACE, score, "random", directory=tmp_path)
+    assert str(experiment.run(3)).startswith("3 of 3 trials over, ")
+    assert str(experiment.run(2)).startswith("3 trials over, ")
+
+
 def test_a_strategy_that_waits_has_not_finished(tmp_path):
     """Between its neighbours and their outcomes a local search has nothing to propose."""
     experiment = Experiment(SPACE, interrupting, "local_search", directory=tmp_path)
