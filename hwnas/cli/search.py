@@ -30,7 +30,8 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME for NAME.toml if not given.")] = None,
     executor: Annotated[
-        str | None, typer.Option(help="What runs trials: inline, processes or ray; as [trials] says if not given.")
+        str | None,
+        typer.Option(help="What runs trials: inline, processes or ray; if not given, as CONFIG says under trials."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="Of the Ray cluster; auto for the one this machine is in.")

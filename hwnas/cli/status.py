@@ -84,9 +84,8 @@ def _print(run: RecordedRun) -> None:
     for study in run.studies:
         if study.status.best is not None:
             best = study.status.best
-            known = {**best.costs, **best.metrics}  # a metric may be a profiler's
             named = dict.fromkeys([*(metric.name for metric in study.metrics), *best.metrics])
-            values = ", ".join(f"{name} {known[name]:.6g}" for name in named)
+            values = ", ".join(f"{name} {best.metrics[name]:.6g}" for name in named)
             print_line(f"best of {study.study}: {values} (trial {best.number}, {best.architecture.uid[:12]})")
     for study in run.studies:
         for trial in study.failures[:_NUM_FAILURES]:
@@ -123,7 +122,7 @@ def _of(status: Status) -> str:
     """How many trials there are to be; of a strategy that has finished as many as there are."""
     if status.has_finished:
         return str(status.num_ended)
-    return "-" if status.max_trials is None else str(status.max_trials)
+    return "-" if status.max_trials is None else str(max(status.max_trials, status.num_ended))
 
 
 def _who(run: RecordedRun) -> str:

@@ -53,7 +53,7 @@ def command(
 def _print(top: list[Found], *, wanted: list[str]) -> None:
     given = {name for one in top for name in one.metrics}
     metrics = [name for name in wanted if name in given] + sorted(given - set(wanted))
-    costs = list(top[0].costs)
+    costs = [name for name in top[0].costs if name not in given]
     beyond = any(one.violation for one in top)
     several = len({one.fidelity for one in top}) > 1
     rows = [

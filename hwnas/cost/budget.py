@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from hwnas.arguments import real_number
 from hwnas.cost.latency_table import LatencyTable
 from hwnas.cost.max_table import MaxTable
 from hwnas.cost.quantity import STANDARD_UNITS, format_quantity, parse_quantity
@@ -45,8 +46,9 @@ class Budget:
         Raises:
             BudgetError: a limit that is not finite, or a cost in another unit.
         """
-        if not math.isfinite(self.limit):
-            raise BudgetError(f"The limit on {self.profiler} must be finite; got {self.limit}.")
+        limit = real_number(self.limit)
+        if limit is None or not math.isfinite(limit):
+            raise BudgetError(f"The limit on {self.profiler} must be a finite number; got {self.limit!r}.")
         if self.cost.unit and self.cost.unit != self.unit:
             raise BudgetError(
                 f"The limit on {self.profiler} is in {self.unit!r} but its cost in {self.cost.unit!r}; convert one."

@@ -170,10 +170,10 @@ class Engine:
         again = deque(sorted(self._driven.open))  # of a dead process
         while True:
             asked_out = False
-            while len(self._under_way) < num_slots:
+            while len(self._under_way) < num_slots and time.monotonic() < until:
                 if again:
                     self._try_again(executor, again.popleft(), "The process died")
-                elif asked_out or self._driven.num_asked >= max_trials or time.monotonic() >= until:
+                elif asked_out or self._driven.num_asked >= max_trials:
                     break
                 else:
                     asked_out = not self._ask_and_submit(executor)

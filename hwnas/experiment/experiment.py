@@ -103,7 +103,7 @@ class Experiment:
         self._seed = whole_number("seed", seed, at_least=0)
         self._timeout_seconds = timeout_seconds
         self._max_attempts = whole_number("max_attempts", max_attempts, at_least=1)
-        check_strategy(strategy)
+        check_strategy(strategy, len(self._metrics))
         check_executor(executor)
         if directory is None:
             directory = tempfile.mkdtemp(prefix="hwnas-")
@@ -191,7 +191,7 @@ class Experiment:
         return self._recorded().top(k)
 
     def front(self) -> TrialFront:
-        """The trials that no other one beats in every metric, and their hypervolume.
+        """The trials that no other one equals or beats in every metric, and their hypervolume.
 
         Raises:
             RunDirectoryError: it was never run.

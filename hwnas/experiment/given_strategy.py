@@ -12,6 +12,7 @@ from hwnas.experiment.strategies import STRATEGIES, is_one_shot, make_strategy
 from hwnas.nn import ModelSpace
 from hwnas.space import Space
 from hwnas.strategy import Strategy
+from hwnas.strategy.stand_in import check_one_for_each
 from hwnas.strategy.unbound import Unbound
 
 __all__ = ["StrategyLike", "check_strategy", "is_strategy", "made_strategy", "strategy_name"]
@@ -25,11 +26,16 @@ def is_strategy(given: object) -> bool:
     return not isinstance(given, type) and all(callable(getattr(given, name, None)) for name in ("ask", "tell"))
 
 
-def check_strategy(given: StrategyLike) -> None:
+def check_strategy(given: StrategyLike, num_metrics: int) -> None:
     """Refuse what no experiment can be made with.
 
+    Args:
+        given: see `StrategyLike`.
+        num_metrics: of the experiment.
+
     Raises:
-        ConfigError: an unknown name, a strategy that takes steps, or something else altogether.
+        ConfigError: an unknown name, a strategy that takes steps, or something else altogether; middleware that tells
+            of failures or refusals with another number of metrics.
     """
     if hasattr(given, "step") or (isinstance(given, str | Unbound) and is_one_shot(given)):
         raise ConfigError(
@@ -40,6 +46,9 @@ def check_strategy(given: StrategyLike) -> None:
         raise ConfigError(
             f"`strategy` must be a name, a strategy (with `ask` and `tell`) or what makes one; got {given!r}."
         )
+    for one in getattr(given, "middleware", ()):
+        for name in ("metric", "metric_for_invalid"):
+            check_one_for_each(name, getattr(one, name, None), num_metrics)
 
 
 def strategy_name(given: StrategyLike) -> str:
@@ -69,7 +78,7 @@ def made_strategy(
     """
     if is_strategy(given):
         return given  # type: ignore[return-value]  # by what it can do
-    if isinstance(given, str) and isinstance(space, ModelSpace) and profilers is not None:
+    if isinstance(given, str | Unbound) and isinstance(space, ModelSpace) and profilers is not None:
         made: Any = make_strategy(given, space, budgets, profilers=profilers, seed=seed, options={}, batches=False)
     else:
         factory: Any = STRATEGIES[given] if isinstance(given, str) else given

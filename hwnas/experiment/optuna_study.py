@@ -139,7 +139,7 @@ def import_optuna(
                 f"The study {study_name!r} is of another space: its trial {trial.number} has {error}. Give the space "
                 "whose choices it has."
             ) from error
-        if trial.values is None:
+        if trial.state.name != "COMPLETE":  # a pruned one has its last report as a value
             outcome = Outcome(score=-math.inf, failed=True)
         else:
             objectives = tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
@@ -234,7 +234,7 @@ def _opened(storage: object, name: str, open_study: Callable[[], Any]) -> Any:
     except (ValueError, ImportError, RuntimeError, SQLAlchemyError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
-            f"The study cannot be opened in {storage}: {first} A storage is written as in sqlite:///trials.db."
+            f"The study cannot be opened in {storage}: {first.rstrip('.')}. A storage is written as in sqlite:///trials.db."
         ) from error
 
 

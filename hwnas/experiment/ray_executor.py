@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.errors import ConfigError, DeviceError
 from hwnas.experiment.executor import OnReport
 from hwnas.experiment.ray_cluster import connected, first_line, has_node_for, resources_text
@@ -64,16 +65,15 @@ class RayExecutor:
         resources: Mapping[str, float] | None = None,
         start_timeout_seconds: float = 60.0,
     ) -> None:
-        if not isinstance(num_slots, int) or num_slots < 1:
-            raise ConfigError(f"`num_slots` must be a whole number of at least 1; got {num_slots!r}.")
-        demand = {"CPU": num_cpus, "GPU": num_gpus, **(resources or {})}
-        if wrong := {name: value for name, value in demand.items() if not 0 <= value < math.inf}:
-            raise ConfigError(f"Resources of a trial must be at least 0 and finite; got {wrong}.")
-        self.num_slots = num_slots
+        self.num_slots = whole_number("num_slots", num_slots, at_least=1)
+        num_cpus = finite_number("num_cpus", num_cpus, at_least=0)
+        num_gpus = finite_number("num_gpus", num_gpus, at_least=0)
+        own = {name: finite_number(f"resources[{name!r}]", it, at_least=0) for name, it in (resources or {}).items()}
+        demand = {"CPU": num_cpus, "GPU": num_gpus, **own}
         self._address = address
         self._demand = {name: needed for name, needed in demand.items() if needed}
-        self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "resources": dict(resources or {})}
-        self._start_timeout_seconds = start_timeout_seconds
+        self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "resources": own}
+        self._start_timeout_seconds = finite_number("start_timeout_seconds", start_timeout_seconds, at_least=0)
         self._ray: Any = None  # the module, while there is a connection
         self._experiment: str  # what tells its trials from others'
         self._mailbox: Any

@@ -61,14 +61,14 @@ class RecordedExperiment:
             if trial.status == "complete":
                 outcome = outcome_of_trial(trial, self.metrics)
                 rank = (thoroughness(trial), *outcome.rank)
-                one = found(trial, outcome.violation)
+                one = found(trial, outcome.violation, self.metrics)
                 if one.architecture not in best or rank > best[one.architecture][0]:
                     best[one.architecture] = (rank, one)
         ranked = sorted(best.values(), key=lambda entry: entry[0], reverse=True)  # stable: of equals the earlier
         return [one for _, one in ranked[:k]]
 
     def front(self) -> TrialFront:
-        """The trials that no other one beats in every metric."""
+        """The trials that no other one equals or beats in every metric."""
         return self.standings.front()
 
 
@@ -148,6 +148,8 @@ def read_experiment(directory: str | Path, study: str | None = None) -> Recorded
 def _opened(directory: str | Path) -> Iterator[TrialStore]:
     """A run's store for reading, in one state of it."""
     path = Path(directory) / STORE_NAME
+    if Path(directory).is_file():
+        raise RunDirectoryError(f"{directory} is a file. Give the folder of a run.")
     if not path.exists():
         raise RunDirectoryError(f"{directory} holds no run ({STORE_NAME} is missing). Give the folder of one.")
     with TrialStore(path, write=False) as store, store.snapshot():
@@ -166,7 +168,8 @@ def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperi
     seconds = store.seconds(study)
     session = Session()
     events = list(store.events(study))
-    has_finished = not num_running and bool(events) and events[-1].kind == "none"
+    happened = [event.kind for event in events if event.kind != "began"]
+    has_finished = not num_running and happened[-1:] == ["none"]
     events = [event for event in events if event.kind in ("began", "ended")]
     last = max((place for place, event in enumerate(events) if event.kind == "began"), default=None)
     if last is not None:

@@ -126,7 +126,7 @@ def worker_scorer(
         model,
         load_data(**data),
         teacher=Architecture.from_json(teacher),
-        short_recipe=Recipe(**short_recipe),
+        short_recipe=Recipe.from_json(short_recipe),
         seed=seed,
     )
     return ProposalEvaluator(scorer)

@@ -29,7 +29,7 @@ class Found:
     Attributes:
         number: of its trial.
         architecture: it.
-        metrics: what the evaluation gave, by name.
+        metrics: what the evaluation gave, by name, and those of the experiment's metrics that a profiler gives.
         costs: what profilers say, by name.
         violation: by how much it exceeds metrics' limits; 0 where it keeps them.
         fidelity: how it was scored.
@@ -60,7 +60,7 @@ class Found:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrialFront:
-    """The trials that no other one beats in every metric.
+    """The trials that no other one equals or beats in every metric; of equal ones the first.
 
     Attributes:
         members: the best of the first metric first; only trials within all limits.
@@ -107,7 +107,7 @@ class Standings:
             self._thoroughness = thoroughness(trial)
             self._forget()
         if outcome.rank > self._best_rank:
-            self._best_rank, self.best = outcome.rank, found(trial, outcome.violation)
+            self._best_rank, self.best = outcome.rank, found(trial, outcome.violation, self.metrics)
         point = outcome.objectives or (outcome.score,)
         worst = point if self._worst is None else tuple(map(min, self._worst, point))
         if worst != self._worst:
@@ -128,7 +128,7 @@ class Standings:
         members = sorted(self._front, key=lambda member: member[0], reverse=True)
         reference = () if self._worst is None else self._reference()
         return TrialFront(
-            members=tuple(found(trial, 0.0) for _, trial in members),
+            members=tuple(found(trial, 0.0, self.metrics) for _, trial in members),
             metrics=tuple(metric.name for metric in self.metrics),
             reference=tuple(m.signed(value) for m, value in zip(self.metrics, reference, strict=False)),
             hypervolume=self.hypervolume,
@@ -142,12 +142,13 @@ class Standings:
         )
 
 
-def found(trial: Trial, violation: float) -> Found:
+def found(trial: Trial, violation: float, metrics: Sequence[Metric]) -> Found:
     """A complete trial as it is handed out."""
+    of_profilers = {metric.name: trial.costs[metric.name] for metric in metrics if metric.name in trial.costs}
     return Found(
         number=trial.number,
         architecture=Architecture.from_json(trial.architecture),
-        metrics=trial.metrics,
+        metrics={**of_profilers, **trial.metrics},
         costs=trial.costs,
         violation=violation,
         fidelity=trial.fidelity,

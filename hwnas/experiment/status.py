@@ -61,8 +61,7 @@ class Status:
         words = [f"{number} {name}" for name, number in counts if number]
         if self.best is not None:
             score = self.metrics[0]
-            values = {**self.best.costs, **self.best.metrics}
-            words.append(f"best {score} {values[score]:.4g}")
+            words.append(f"best {score} {self.best.metrics[score]:.4g}")
         if len(self.metrics) > 1 and self.hypervolume is not None:
             words.append(f"hypervolume {self.hypervolume:.4g}")
         if self.seconds_left:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from hwnas.arguments import whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.experiment.budgets import Profilers
@@ -128,8 +129,8 @@ def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -
     own = {name: value for name, value in options.items() if name != "max_trials"}
     endless = factory in _ENDLESS and not (isinstance(strategy, Unbound) and strategy.is_limited)
     max_trials = options.get("max_trials", _DEFAULT_TRIALS if endless else None)
-    if max_trials is not None and (not isinstance(max_trials, int) or max_trials < 1):
-        raise ConfigError(f"`max_trials` must be a whole number of at least 1; got {max_trials!r}.")
+    if max_trials is not None:
+        max_trials = whole_number("max_trials", max_trials, at_least=1)
     return own, max_trials
 
 

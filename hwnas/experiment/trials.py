@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from hwnas.arguments import finite_number, whole_number
 from hwnas.errors import ConfigError, StrategyError
 from hwnas.experiment.engine import Engine
 from hwnas.experiment.executor import Executor
@@ -51,10 +52,9 @@ class TrialOptions:
         make_executor(self.executor, self.concurrency, address=self.address)  # raises what there is to raise
         for name in ("timeout_seconds", "max_duration_seconds"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ConfigError(f"`{name}` must be above 0 and finite; got {value}.")
-        if self.max_attempts < 1:
-            raise ConfigError(f"`max_attempts` must be at least 1; got {self.max_attempts}.")
+            if value is not None:
+                finite_number(name, value, above=0, otherwise="or None")
+        whole_number("max_attempts", self.max_attempts, at_least=1)
 
     @property
     def has_workers(self) -> bool:
@@ -137,7 +137,7 @@ def run_trials(
     limit = options.max_duration_seconds
     left = None if limit is None else max(0.0, limit - seconds_before)
     num_asked = standings.counts.total() + engine.num_running
-    if engine.num_running or (left != 0.0 and (max_trials is None or num_asked < max_trials)):
+    if left != 0.0 and (engine.num_running or max_trials is None or num_asked < max_trials):
         status = live_status(
             standings,
             engine,

@@ -32,7 +32,7 @@ def check_each_alone(budgets: Sequence[Budget], deadline: Deadline) -> None:
             value: float | None = budget.cost.minimum().value
         except BadInputError:  # coupled too tightly for elimination
             value = _least(budget, (), deadline)
-        if value is not None and value > budget.limit:
+        if value is not None and value > budget.limit and not _is_kept_nearly(budget, value, deadline):
             least.append((budget, value))
     if least:
         described = "; ".join(f"{budget} (the least achievable is {_shown(value, budget)})" for budget, value in least)
@@ -90,6 +90,14 @@ def _least(budget: Budget, others: Sequence[Budget], deadline: Deadline) -> floa
         else:
             low = middle
     return high if pool.complete else None
+
+
+def _is_kept_nearly(budget: Budget, least: float, deadline: Deadline) -> bool:
+    """Whether one costs less than the `least` by rounding: which of several sums is least depends on their order."""
+    if least - budget.limit > _PRECISION * abs(least):
+        return False
+    pool = _feasible((budget,), budget.cost.space, deadline)
+    return bool(len(pool.codes)) or not pool.complete
 
 
 def _feasible(budgets: Sequence[Budget], space: Space, deadline: Deadline) -> Pool:

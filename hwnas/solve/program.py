@@ -29,6 +29,8 @@ Expression = tuple[tuple[int, float], ...]
 
 _SCALE = 1e4  # the spread of every scaled row, so that HiGHS' absolute 1e-6 is 1e-10 of it
 _TOLERANCE = 1e-6
+_QUICK = {"presolve": False}
+_EXACT = {**_QUICK, "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,10 +142,13 @@ class Program:
             matrices = [sparse.hstack([less.matrix, sparse.csr_array(excess)]), sparse.hstack([equal.matrix, none])]
             objective = np.append(objective, 1.0)
             bounds = np.vstack([bounds, [-np.inf, np.inf]])
-        result = linprog(  # type: ignore[call-overload]  # the stubs do not know sparse matrices
-            objective, A_ub=matrices[0], b_ub=upper, A_eq=matrices[1], b_eq=equal.upper,
-            bounds=bounds, method="highs", options={"presolve": False},
-        )  # fmt: skip
+        for options in (_QUICK, _EXACT):
+            result = linprog(  # type: ignore[call-overload]  # the stubs do not know sparse matrices
+                objective, A_ub=matrices[0], b_ub=upper, A_eq=matrices[1], b_eq=equal.upper,
+                bounds=bounds, method="highs", options=options,
+            )  # fmt: skip
+            if not (flat and result.status == 0 and result.fun > _TOLERANCE):
+                break  # else an excess that there may not be: HiGHS has called 1.7e-4 the least where it is 0
         if result.status == 2 or (flat and result.status == 0 and result.fun > _TOLERANCE):
             return None
         if result.status != 0:  # any prices give a valid bound

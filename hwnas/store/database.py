@@ -279,6 +279,11 @@ def _explained(path: Path) -> Iterator[None]:
                 f"{path} could not be read or written ({error}): the disk may be full, over a limit or failing. Make "
                 "room and give the same command again; what was finished is kept."
             ) from error
+        if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
+            raise StoreError(
+                f"{path} could not be opened ({error}): where a program was killed, SQLite makes a file beside it to "
+                "read what that one wrote last. If this folder may not be written, copy it to where you may."
+            ) from error
         raise StoreError(
             f"{path} is damaged or cannot be used ({error}). Restore it from a copy, or give another path."
         ) from error

@@ -35,6 +35,7 @@ from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.solve import k_best, maximise
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import relative_costs, sample_feasible
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.paired import bootstrap_probability_best, paired_difference
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal
@@ -123,8 +124,8 @@ class Certified:
     ) -> None:
         if explore not in get_args(Exploration):
             raise ConfigError(f"`explore` must be 'full' or 'batch'; got {explore!r}.")
-        self._space = space
-        self._budgets = tuple(budgets)
+        self._space = given_space(space)
+        self._budgets = given_budgets(budgets)
         self._priors = dict(priors or {})
         self._explore = explore
         self._num_samples = whole_number("num_samples", num_samples, at_least=8)

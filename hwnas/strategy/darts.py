@@ -30,6 +30,7 @@ from hwnas.space import Distribution
 from hwnas.strategy.derivation import derive_from_scores, relative_to_largest
 from hwnas.strategy.feasible import require_feasible
 from hwnas.strategy.filters import Filter, check_filter, limits_of
+from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.logits import Logits, load_optimizer_state, optimizer_state, paths
 from hwnas.strategy.mixable import require_mixable
 from hwnas.strategy.one_shot import Moment
@@ -100,6 +101,7 @@ class DARTS:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
+        space, budgets = given_model_space(space), given_budgets(budgets)
         architecture_learning_rate = finite_number("architecture_learning_rate", architecture_learning_rate, above=0)
         architecture_weight_decay = finite_number("architecture_weight_decay", architecture_weight_decay, at_least=0)
         num_warmup_epochs = finite_number("num_warmup_epochs", num_warmup_epochs, at_least=0)

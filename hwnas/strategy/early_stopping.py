@@ -18,6 +18,7 @@ import bisect
 import dataclasses
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -141,19 +142,25 @@ class _Stopping:
     def __init__(self, strategy: Strategy, rule: _Rule) -> None:
         self._strategy = strategy
         self._rule = rule
+        self._under_way: Counter[Proposal] = Counter()  # the same one may be twice
         self._scores: dict[Proposal, dict[int, float]] = {}  # by step, of what is under way
         self._stopped: set[Proposal] = set()
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """What the strategy asks for."""
-        return self._strategy.ask(num)
+        proposals = self._strategy.ask(num)
+        self._under_way.update(proposals)
+        return proposals
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Hand it on."""
-        scores = self._scores.pop(proposal, None)
-        if scores and not outcome.failed and proposal not in self._stopped:
-            self._rule.completed(scores)
-        self._stopped.discard(proposal)
+        self._under_way[proposal] -= 1
+        if self._under_way[proposal] <= 0:
+            del self._under_way[proposal]
+            scores = self._scores.pop(proposal, None)
+            if scores and not outcome.failed and proposal not in self._stopped:
+                self._rule.completed(scores)
+            self._stopped.discard(proposal)
         self._strategy.tell(proposal, outcome)
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:

@@ -37,6 +37,7 @@ from hwnas.strategy.completion import BudgetMasks
 from hwnas.strategy.controller import Controller, Samples, controller_loss
 from hwnas.strategy.feasible import repair, require_feasible
 from hwnas.strategy.filters import Filter, accepted, check_filter, limits_of
+from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.logits import load_optimizer_state, load_tensors, optimizer_state
 from hwnas.strategy.one_shot import Moment
 from hwnas.strategy.penalties import Penalty, check_reward_penalty
@@ -120,6 +121,7 @@ class ENAS:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
+        space, budgets = given_model_space(space), given_budgets(budgets)
         if tanh_constant is not None:
             tanh_constant = finite_number("tanh_constant", tanh_constant, above=0, otherwise="or None")
         if temperature is not None:

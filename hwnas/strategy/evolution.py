@@ -22,6 +22,7 @@ from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import sample_feasible
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_child
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
@@ -32,8 +33,8 @@ __all__ = ["RegularizedEvolution"]
 class RegularizedEvolution:
     """Ageing evolution: a tournament's winner has a mutated child, and the oldest member dies.
 
-    It never ends by itself. A child is new, unless the tries to find such a one fail: then an architecture may be
-    proposed again, as in a space that is exhausted.
+    It never ends by itself. What it proposes is new, unless the tries to find such a one fail: then an architecture
+    may be proposed again, as in a space that is exhausted.
 
     Args:
         space: what may vary.
@@ -68,8 +69,8 @@ class RegularizedEvolution:
             )
         if mutation_prob is not None:
             mutation_prob = finite_number("mutation_prob", mutation_prob, above=0, at_most=1, otherwise="or None")
-        self._space = space
-        self._budgets = tuple(budgets)
+        self._space = given_space(space)
+        self._budgets = given_budgets(budgets)
         self._population_size = population_size
         self._sample_size = sample_size
         self._mutation_prob = mutation_prob
@@ -89,10 +90,9 @@ class RegularizedEvolution:
         proposals = []
         for _ in range(num):
             rng = np.random.default_rng([self._seed, self._num_asked])
-            if self._num_asked + self._num_known < self._population_size or len(self._population) < self._sample_size:
-                architecture = sample_feasible(self._space, self._budgets, 1, rng)[0]
-            else:
-                architecture = new_child(self._space, self._budgets, self._proposed, self._child, rng)
+            is_early = self._num_asked + self._num_known < self._population_size
+            draw = self._newcomer if is_early or len(self._population) < self._sample_size else self._child
+            architecture = new_child(self._space, self._budgets, self._proposed, draw, rng)
             proposals.append(Proposal(architecture=architecture))
             self._proposed.add(architecture)
             self._num_asked += 1
@@ -109,6 +109,9 @@ class RegularizedEvolution:
     def derive(self, budgets: Sequence[Budget]) -> Derived:
         """The best architecture told of that keeps `budgets`; see `History.derive`."""
         return self._history.derive(budgets)
+
+    def _newcomer(self, rng: np.random.Generator) -> Architecture:
+        return sample_feasible(self._space, self._budgets, 1, rng)[0]
 
     def _child(self, rng: np.random.Generator) -> Architecture:
         parent = self._tournament(rng)

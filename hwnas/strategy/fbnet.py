@@ -32,6 +32,7 @@ from hwnas.space import Distribution
 from hwnas.strategy.derivation import derive_from_scores, relative_to_largest
 from hwnas.strategy.feasible import require_feasible
 from hwnas.strategy.filters import Filter, check_filter, limits_of
+from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.logits import Logits, load_optimizer_state, optimizer_state, paths
 from hwnas.strategy.mixable import require_mixable
 from hwnas.strategy.one_shot import Moment
@@ -117,6 +118,7 @@ class FBNet:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
+        space, budgets = given_model_space(space), given_budgets(budgets)
         if mode not in get_args(Mode):
             raise ConfigError(f"`mode` must be one of {', '.join(get_args(Mode))}; got {mode!r}.")
         nas_lr = finite_number("nas_lr", nas_lr, above=0)

@@ -19,6 +19,7 @@ from hwnas.cost import Budget
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.completion import Completion, CompletionWalk
 from hwnas.strategy.feasible import require_feasible
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
 
@@ -41,8 +42,8 @@ class GridSearch:
 
     def __init__(self, space: Space, budgets: Sequence[Budget] = (), *, seed: int = 0) -> None:
         whole_number("seed", seed, at_least=0)
-        self._space = space
-        self._budgets = tuple(budgets)
+        self._space = given_space(space)
+        self._budgets = given_budgets(budgets)
         self._remaining = self._feasible()
         self._history = History(space)
 

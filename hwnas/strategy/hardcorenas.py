@@ -50,6 +50,7 @@ from hwnas.space import INACTIVE, Architecture, Distribution, Option, Space
 from hwnas.strategy.budgeted_points import BudgetedPoints, Point
 from hwnas.strategy.derivation import derive_from_scores, relative_to_largest
 from hwnas.strategy.filters import RangeProfilerFilter, check_filter, limits_of
+from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.logits import load_tensors
 from hwnas.strategy.mixable import require_mixable
 from hwnas.strategy.one_shot import Moment
@@ -105,6 +106,7 @@ class HardCoReNAS:
             InfeasibleError: no architecture keeps the budgets and the filter.
             StrategyError: options that cannot be added up, or a cost in which choices of one block multiply.
         """
+        space, budgets = given_model_space(space), given_budgets(budgets)
         require_mixable(space, self.name)
         if penalty is not None:
             penalty.check(space.space, self.name)

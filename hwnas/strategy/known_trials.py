@@ -15,9 +15,12 @@ __all__ = ["KnownTrials"]
 class KnownTrials:
     """Tells a new strategy the outcomes of earlier trials before it is asked for the first time.
 
-    Strategies that learn go on from them, and those that propose nothing twice leave them out; no other evaluates one
-    again with a `Deduplication` next to it, `Chain(strategy, KnownTrials(...), Deduplication())`. They are part of the
-    strategy, not of the experiment: a resumed one must be given the same. Its `derive` may hand one of them on.
+    Evolution and NSGA-II count them in their first population, local search begins at the best of them, and
+    predictor-guided search fits its regression to them: these propose none of them again as long as there is something
+    else. The policy and Optuna's samplers learn from them; they and all others may propose one again, which a
+    `Deduplication` next to it keeps from being evaluated, `Chain(strategy, KnownTrials(...), Deduplication())`. Known
+    trials are part of the strategy, not of the experiment: a resumed one must be given the same. Its `derive` may hand
+    one of them on.
 
     Attributes:
         trials: of the strategy's space, with as many objectives as it will be told; `import_optuna` gives those of a

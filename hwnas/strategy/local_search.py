@@ -10,7 +10,8 @@ N(v) are the architectures that differ from v in one choice. `first_improvement`
 move to the first neighbour that is better. Where none is better, the search begins anew at another random architecture.
 
 What differs: starts and neighbours keep the budgets. Where an option makes other choices active, theirs are drawn.
-No architecture is evaluated twice: the outcome of one that was met before is remembered.
+The first start is the best of the architectures told of before anything was asked, where there are any. No architecture
+is evaluated twice: the outcome of one that was met before is remembered.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from hwnas.arguments import truth, whole_number
 from hwnas.cost import Budget
 from hwnas.space import INACTIVE, Architecture, Space
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_random
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
@@ -49,8 +51,8 @@ class LocalSearch:
     def __init__(
         self, space: Space, budgets: Sequence[Budget] = (), *, first_improvement: bool = False, seed: int = 0
     ) -> None:
-        self._space = space
-        self._budgets = tuple(budgets)
+        self._space = given_space(space)
+        self._budgets = given_budgets(budgets)
         self._first_improvement = truth("first_improvement", first_improvement)
         self._seed = whole_number("seed", seed, at_least=0)
         self._num_moves = 0
@@ -76,9 +78,11 @@ class LocalSearch:
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
         """Remember the outcome; with `first_improvement`, the other neighbours are left if it is better."""
         self._running.discard(proposal.architecture)
-        self._proposed[proposal.architecture] = None  # of another search's history, too
+        self._proposed[proposal.architecture] = None
         self._history.add(proposal, outcome)
-        if self._first_improvement and self._better_neighbour() is not None:
+        if not self._num_moves and all(budget.holds(proposal.architecture) for budget in self._budgets):
+            self._neighbours.append(proposal.architecture)  # of another search's history: the best of it is the start
+        if self._first_improvement and self._num_moves and self._better_neighbour() is not None:
             self._queue = []
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:

@@ -33,7 +33,7 @@ class Chain:
 
     Args:
         strategy: a new one.
-        middleware: the outermost first.
+        middleware: the outermost first; an attribute afterwards.
 
     Raises:
         ConfigError: no strategy first, or something else than middleware behind it.
@@ -46,6 +46,7 @@ class Chain:
                 f"{strategy!r:.80}. Chains of strategies whose space comes later are in hwnas.strategy.unbound."
             )
         check_middleware(middleware)
+        self.middleware = middleware
         for one in reversed(middleware):
             strategy = one.wrap(strategy)
         self._strategy = strategy

@@ -16,8 +16,8 @@ Domination is the constrained one of section VI-A, by `Outcome.violation`: measu
 What differs: the variables are choices, so that crossover takes each option from either parent, and mutation draws
 another option. Budgets, which are known before anything is evaluated, are hard: a child over budget is drawn anew, then
 repaired by the exact solver. Generations do not wait: a child's parents are those of the last selection, and one is
-made as soon as N outcomes have been told since the one before. Nothing is proposed twice, as long as tries find a new
-child.
+made as soon as N outcomes have been told since the one before. Nothing is proposed twice, as long as tries find
+something new.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from hwnas.errors import StrategyError
 from hwnas.space import Architecture, Space
 from hwnas.strategy.domination import crowding_distances, front_numbers, non_dominated, objectives_of
 from hwnas.strategy.feasible import sample_feasible
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_child
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
@@ -42,8 +43,8 @@ __all__ = ["NSGA2"]
 class NSGA2:
     """NSGA-II: a population that spreads along the front of all objectives.
 
-    It never ends by itself. A child is new, unless the tries to find such a one fail: then an architecture may be
-    proposed again, as in a space that is exhausted.
+    It never ends by itself. What it proposes is new, unless the tries to find such a one fail: then an architecture
+    may be proposed again, as in a space that is exhausted.
 
     Args:
         space: what may vary.
@@ -70,8 +71,8 @@ class NSGA2:
     ) -> None:
         if mutation_prob is not None:
             mutation_prob = finite_number("mutation_prob", mutation_prob, above=0, at_most=1, otherwise="or None")
-        self._space = space
-        self._budgets = tuple(budgets)
+        self._space = given_space(space)
+        self._budgets = given_budgets(budgets)
         self._population_size = whole_number("population_size", population_size, at_least=2)
         self._crossover_prob = finite_number("crossover_prob", crossover_prob, at_least=0, at_most=1)
         self._mutation_prob = mutation_prob
@@ -89,10 +90,8 @@ class NSGA2:
         proposals = []
         for _ in range(num):
             rng = np.random.default_rng([self._seed, self._num_asked])
-            if self._parents:
-                architecture = new_child(self._space, self._budgets, self._proposed, self._child, rng)
-            else:
-                architecture = sample_feasible(self._space, self._budgets, 1, rng)[0]
+            draw = self._child if self._parents else self._newcomer
+            architecture = new_child(self._space, self._budgets, self._proposed, draw, rng)
             proposals.append(Proposal(architecture=architecture))
             self._proposed.add(architecture)
             self._num_asked += 1
@@ -110,7 +109,8 @@ class NSGA2:
         num_objectives = len(objectives_of(outcome))
         if self._num_objectives not in (None, num_objectives):
             raise StrategyError(
-                f"Every outcome must have the same objectives: {self._num_objectives} until now; got {num_objectives}."
+                f"Every outcome must have the same objectives: {self._num_objectives} until now; got {num_objectives}. "
+                "A metric told of failures or refusals must have one number for each."
             )
         self._num_objectives = num_objectives
         self._history.add(proposal, outcome)
@@ -144,6 +144,9 @@ class NSGA2:
         self._parents = [members[place] for place in chosen]
         self._merit = [merit[place] for place in chosen]
         self._children = []
+
+    def _newcomer(self, rng: np.random.Generator) -> Architecture:
+        return sample_feasible(self._space, self._budgets, 1, rng)[0]
 
     def _child(self, rng: np.random.Generator) -> Architecture:
         child = self._tournament(rng)

@@ -24,16 +24,16 @@ def new_child(
     draw: Callable[[np.random.Generator], Architecture],
     rng: np.random.Generator,
 ) -> Architecture:
-    """A child that keeps every budget and is not among the `known`, drawn anew until it is.
+    """An architecture that keeps every budget and is not among the `known`, drawn anew until it is.
 
     After some tries the last one is repaired by the exact solver: within the budgets, but perhaps known. In a space of
     one architecture nothing can be drawn, and it is that one.
 
     Args:
-        space: of the children.
+        space: of the architecture.
         budgets: hard limits.
         known: what was proposed before.
-        draw: makes a child.
+        draw: makes one, a child of others for example.
         rng: given to `draw`.
 
     Raises:

@@ -30,6 +30,7 @@ from hwnas.errors import ConfigError, MissingExtraError, StrategyError
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.domination import objectives_of
 from hwnas.strategy.feasible import repair, require_feasible
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
 
@@ -81,8 +82,8 @@ class OptunaStrategy:
         self._optuna = optuna_package()
         made = _sampler(self._optuna, sampler, sampler_options or {}, seed)
         require_feasible(space, budgets)
-        self._space = space
-        self._budgets = tuple(budgets)
+        self._space = given_space(space)
+        self._budgets = given_budgets(budgets)
         self._num_objectives = num_objectives
         self._max_redraws = max_redraws
         self._study = self._optuna.create_study(
@@ -213,6 +214,7 @@ class TPE(OptunaStrategy):
         max_redraws: int = 10,
         seed: int = 0,
     ) -> None:
+        space = given_space(space)
         n_startup_trials = whole_number("n_startup_trials", n_startup_trials, at_least=0)
         jointly = num_objectives == 1 if multivariate is None else truth("multivariate", multivariate)
         grouped = jointly and any(choice.condition for choice in space.choices)

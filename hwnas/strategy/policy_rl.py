@@ -32,6 +32,7 @@ from hwnas.cost import Budget
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.completion import BudgetMasks
 from hwnas.strategy.feasible import repair, require_feasible
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
 
@@ -74,8 +75,8 @@ class PolicyBasedRL:
         batch_size: int = 5,
         seed: int = 0,
     ) -> None:
-        self._space = space
-        self._budgets = tuple(budgets)
+        self._space = given_space(space)
+        self._budgets = given_budgets(budgets)
         self._learning_rate = finite_number("learning_rate", learning_rate, above=0)
         self._entropy_weight = finite_number("entropy_weight", entropy_weight, at_least=0)
         self._baseline_decay = finite_number("baseline_decay", baseline_decay, at_least=0, below=1)

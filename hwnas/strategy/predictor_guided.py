@@ -26,6 +26,7 @@ from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.solve import maximise
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import require_feasible, sample_feasible
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_random
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
@@ -74,8 +75,8 @@ class PredictorGuided:
     ) -> None:
         if candidates not in ("solver", "evolution"):
             raise ConfigError(f"`candidates` must be 'solver' or 'evolution'; got {candidates!r}.")
-        self._space = space
-        self._budgets = tuple(budgets)
+        self._space = given_space(space)
+        self._budgets = given_budgets(budgets)
         self._num_initial = whole_number("num_initial", num_initial, at_least=2)
         self._refit_every = whole_number("refit_every", refit_every, at_least=1)
         self._exploration = finite_number("exploration", exploration, at_least=0)

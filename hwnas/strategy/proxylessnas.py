@@ -36,6 +36,7 @@ from hwnas.space import Architecture, Distribution
 from hwnas.strategy.derivation import derive_from_scores, relative_to_largest
 from hwnas.strategy.feasible import require_feasible
 from hwnas.strategy.filters import Filter, accepted, check_filter, limits_of
+from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.grad_reg_loss import LossType, cost_in_loss
 from hwnas.strategy.logits import Logits, load_optimizer_state, load_tensors, optimizer_state, paths
 from hwnas.strategy.mixable import require_mixable
@@ -112,6 +113,7 @@ class ProxylessNAS:
         filter: Filter | None = None,
         seed: int = 0,
     ) -> None:
+        space, budgets = given_model_space(space), given_budgets(budgets)
         if method not in get_args(Method):
             raise ConfigError(f"`method` must be one of {', '.join(get_args(Method))}; got {method!r}.")
         num_warmup_epochs = finite_number("num_warmup_epochs", num_warmup_epochs, at_least=0)

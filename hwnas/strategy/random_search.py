@@ -8,6 +8,7 @@ from hwnas.arguments import whole_number
 from hwnas.cost import Budget
 from hwnas.space import Space
 from hwnas.strategy.feasible import FeasibleDraws
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
 
@@ -23,11 +24,13 @@ class Random:
         seed: the n-th proposal is a function of (seed, n).
 
     Raises:
+        ConfigError: no plain space, no budgets, or a wrong seed.
         InfeasibleError: no architecture keeps the budgets.
     """
 
     def __init__(self, space: Space, budgets: Sequence[Budget] = (), *, seed: int = 0) -> None:
-        self._draws = FeasibleDraws(space, budgets, whole_number("seed", seed, at_least=0))
+        seed = whole_number("seed", seed, at_least=0)
+        self._draws = FeasibleDraws(given_space(space), given_budgets(budgets), seed)
         self._num_asked = 0
         self._history = History(space)
 

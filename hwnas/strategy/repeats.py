@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,7 +33,8 @@ class FailureHandler:
 
     Attributes:
         metric: told to the strategy as the score of what failed (larger is better; with several metrics one for each),
-            so that it learns to avoid it; None: it is told that the evaluation failed.
+            so that it learns to avoid it, and as being over measured limits by the most that anything was so far; None:
+            it is told that the evaluation failed.
         retry: how often a failed evaluation is made again before that.
 
     Raises:
@@ -85,29 +86,35 @@ class _Handled:
         self._num_tries = num_tries
         self._again: deque[Proposal] = deque()
         self._stopped: set[Proposal] = set()
+        self._under_way: Counter[Proposal] = Counter()
         self._evaluated: dict[Architecture, Outcome] = {}
         self._failed: set[Architecture] = set()
+        self._largest_violation = 0.0
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """What failed and is to be tried again, then new proposals."""
         proposals = [self._again.popleft() for _ in range(min(num, len(self._again)))]
         if len(proposals) < num:
             proposals += [_nth(asked, 0, self._num_tries) for asked in self._strategy.ask(num - len(proposals))]
+        self._under_way.update(proposals)
         return proposals
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Hand it on, unless it failed and is to be tried again."""
+        """Hand it on, unless it failed and is to be tried again, as no known trial is that was never asked for."""
         wanted, n = _origin(proposal, self._num_tries)
         failed = outcome.failed and proposal not in self._stopped
+        was_asked = self._under_way[proposal] > 0
+        self._under_way[proposal] -= was_asked
         self._stopped.discard(proposal)
-        if failed and n + 1 < self._num_tries:
+        if failed and was_asked and n + 1 < self._num_tries:
             self._again.append(_nth(wanted, n + 1, self._num_tries))
             return
         if failed:
             self._failed.add(wanted.architecture)
-            outcome = stand_in(self._metric)
+            outcome = stand_in(self._metric, violation=self._largest_violation)
         elif not outcome.failed:
             self._evaluated[wanted.architecture] = outcome
+            self._largest_violation = max(self._largest_violation, outcome.violation)
         self._strategy.tell(wanted, outcome)
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:

@@ -32,8 +32,9 @@ class Filter:
         fn: from an architecture, a mapping from choice to option, to whether it may be evaluated. Always the same for
             the same architecture, so that an interrupted search can be gone on with.
         metric_for_invalid: told to the strategy as the score of what is refused (larger is better; with several metrics
-            one for each), so that a strategy that learns avoids it; None: it is told that the evaluation failed.
-        patience: so many refusals in a row end the search with an error.
+            one for each), so that a strategy that learns avoids it, and as being over measured limits by the most that
+            anything was so far; None: it is told that the evaluation failed.
+        patience: so many refusals in a row end the search with an error; with more it goes on in the same folder.
 
     Raises:
         ConfigError: something that cannot be called, a metric that is not finite, a patience below 1.
@@ -41,7 +42,7 @@ class Filter:
 
     fn: Callable[[Architecture], bool]
     metric_for_invalid: StandIn = None
-    patience: int = dataclasses.field(default=1000, kw_only=True)
+    patience: int = dataclasses.field(default=1000, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         if not callable(self.fn):
@@ -71,7 +72,7 @@ class LatencyFilter:
     profiler: Profiler
     threshold_ms: float
     metric_for_invalid: StandIn = dataclasses.field(default=None, kw_only=True)
-    patience: int = dataclasses.field(default=1000, kw_only=True)
+    patience: int = dataclasses.field(default=1000, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.profiler, type) or not isinstance(self.profiler, Profiler):
@@ -159,11 +160,12 @@ class _Filtered:
     def __init__(self, strategy: Strategy, judge: _Judge, metric_for_invalid: StandIn, patience: int) -> None:
         self._strategy = strategy
         self._judge = judge
-        self._refused = stand_in(metric_for_invalid)
+        self._metric_for_invalid = metric_for_invalid
         self._patience = patience
         self._num_accepted = 0
         self._num_in_vain = 0
         self._evaluated: dict[Architecture, Outcome] = {}
+        self._largest_violation = 0.0
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """Proposals that are accepted.
@@ -182,7 +184,7 @@ class _Filtered:
             self._num_in_vain += 1
             if self._num_in_vain >= self._patience:
                 raise self._too_strict(f"{self._num_in_vain:,} samples in a row", ", or raise `patience`")
-            self._strategy.tell(asked[0], self._refused)
+            self._strategy.tell(asked[0], stand_in(self._metric_for_invalid, violation=self._largest_violation))
         if not proposals and self._num_in_vain and not self._num_accepted:
             raise self._too_strict(f"all {self._num_in_vain:,} samples that the strategy had", "")
         return proposals
@@ -197,6 +199,7 @@ class _Filtered:
         """Hand it on."""
         if not outcome.failed:
             self._evaluated[proposal.architecture] = outcome
+            self._largest_violation = max(self._largest_violation, outcome.violation)
         self._strategy.tell(proposal, outcome)
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:

@@ -30,6 +30,7 @@ from hwnas.errors import ConfigError
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import repair
 from hwnas.strategy.filters import Filter, check_filter, limits_of
+from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_random
 from hwnas.strategy.penalties import Penalty, check_reward_penalty
@@ -101,10 +102,11 @@ class SPOS:
                 f"{num_crossover} + {num_mutation}."
             )
         mutation_probability = finite_number("mutation_probability", mutation_probability, above=0, at_most=1)
+        space = given_space(space)
         check_reward_penalty(penalty, space, "spos")
         check_filter(filter, space, "spos")
         self._space = space
-        self._budgets = (*budgets, *limits_of(filter))
+        self._budgets = (*given_budgets(budgets), *limits_of(filter))
         self._penalty = penalty
         self._filter = filter
         self._population_size = population_size

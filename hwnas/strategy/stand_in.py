@@ -11,7 +11,7 @@ from hwnas.errors import ConfigError, StrategyError
 from hwnas.space import Architecture
 from hwnas.strategy.protocol import Derived, Outcome
 
-__all__ = ["StandIn", "best_evaluated", "check_stand_in", "stand_in"]
+__all__ = ["StandIn", "best_evaluated", "check_one_for_each", "check_stand_in", "stand_in"]
 
 StandIn = float | Sequence[float] | None
 """What a strategy is told instead of a score: a number; with several metrics one for each, all larger is better; None:
@@ -36,14 +36,30 @@ def check_stand_in(name: str, metric: object) -> None:
         )
 
 
-def stand_in(metric: StandIn) -> Outcome:
-    """The outcome that a strategy is told."""
+def check_one_for_each(name: str, metric: StandIn, num_objectives: int) -> None:
+    """Refuse numbers that cannot stand beside what is measured.
+
+    Raises:
+        ConfigError: not as many numbers as there are metrics.
+    """
+    num = 1 if not isinstance(metric, Sequence) else len(metric)
+    if metric is not None and num != num_objectives:
+        raise ConfigError(
+            f"`{name}` must have one number for each of the {num_objectives} metrics, or be None; got {metric!r:.80}."
+        )
+
+
+def stand_in(metric: StandIn, *, violation: float) -> Outcome:
+    """The outcome that a strategy is told.
+
+    Args:
+        metric: what there is instead of a score.
+        violation: the largest that was told so far: what was measured and breaks a limit is not worse than this.
+    """
     if metric is None:
         return Outcome(score=math.nan, failed=True)
-    if isinstance(metric, Sequence):
-        values = tuple(map(float, metric))
-        return Outcome(score=values[0], objectives=values if len(values) > 1 else ())
-    return Outcome(score=float(metric))
+    values = tuple(map(float, metric)) if isinstance(metric, Sequence) else (float(metric),)
+    return Outcome(score=values[0], objectives=values if len(values) > 1 else (), violation=violation)
 
 
 def best_evaluated(outcomes: Mapping[Architecture, Outcome], budgets: Sequence[Budget], *, why: str) -> Derived:

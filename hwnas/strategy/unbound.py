@@ -197,8 +197,8 @@ def _described(strategy: type[Any], options: Mapping[str, Any]) -> Unbound:
 def _text(value: object) -> str:
     """A value as it is written, without addresses in memory: a function is what it is called."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = ", ".join(f"{field.name}={_text(getattr(value, field.name))}" for field in dataclasses.fields(value))
-        return f"{type(value).__name__}({fields})"
+        fields = [field.name for field in dataclasses.fields(value) if field.repr]
+        return f"{type(value).__name__}({', '.join(f'{name}={_text(getattr(value, name))}' for name in fields)})"
     if isinstance(value, list | tuple):
         return f"({', '.join(map(_text, value))})"
     if isinstance(value, Mapping):

@@ -12,6 +12,7 @@ from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler, PolyLRScheduler, StepLRScheduler
 from torch import nn
 
+from hwnas.arguments import finite_number, truth, whole_number
 from hwnas.errors import ConfigError
 
 __all__ = ["Precision", "Recipe", "Scheme"]
@@ -76,29 +77,28 @@ class Recipe:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        _require("epochs", self.epochs, "above 0", self.epochs > 0)
-        _require("batch_size", self.batch_size, "at least 2 (batch norm needs two)", self.batch_size >= 2)
-        _require("learning_rate", self.learning_rate, "above 0", self.learning_rate > 0)
-        within = 0 <= self.warmup_epochs < self.epochs
-        _require("warmup_epochs", self.warmup_epochs, f"at least 0 and below `epochs` ({self.epochs:g})", within)
-        least = 0 <= self.min_learning_rate <= self.learning_rate
-        _require("min_learning_rate", self.min_learning_rate, "at least 0 and at most `learning_rate`", least)
+        finite_number("epochs", self.epochs, above=0)
+        whole_number("batch_size", self.batch_size, at_least=2)  # batch norm needs two
+        finite_number("learning_rate", self.learning_rate, above=0)
+        finite_number("warmup_epochs", self.warmup_epochs, at_least=0, below=self.epochs)
+        finite_number("min_learning_rate", self.min_learning_rate, at_least=0, at_most=self.learning_rate)
         if self.decay_epochs is not None:
-            _require("decay_epochs", self.decay_epochs, "above 0", self.decay_epochs > 0)
-        _require("decay_rate", self.decay_rate, "above 0 and at most 1", 0 < self.decay_rate <= 1)
-        _require("momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
-        _require("weight_decay", self.weight_decay, "at least 0", self.weight_decay >= 0)
-        _require("label_smoothing", self.label_smoothing, "at least 0 and below 1", 0 <= self.label_smoothing < 1)
+            finite_number("decay_epochs", self.decay_epochs, above=0, otherwise="or None")
+        finite_number("decay_rate", self.decay_rate, above=0, at_most=1)
+        finite_number("momentum", self.momentum, at_least=0, below=1)
+        finite_number("weight_decay", self.weight_decay, at_least=0)
+        finite_number("label_smoothing", self.label_smoothing, at_least=0, below=1)
         if self.gradient_clip is not None:
-            _require("gradient_clip", self.gradient_clip, "above 0", self.gradient_clip > 0)
+            finite_number("gradient_clip", self.gradient_clip, above=0, otherwise="or None for no limit")
         if self.macs_range is not None:
             if isinstance(self.macs_range, list):  # as JSON has it
                 object.__setattr__(self, "macs_range", tuple(self.macs_range))
             _require("macs_range", self.macs_range, "two numbers, the lower first", _is_range(self.macs_range))
             _require("macs_range", self.macs_range, "None unless `scheme` is single_path", self.scheme == "single_path")
-        _require("num_cost_bins", self.num_cost_bins, "at least 1", self.num_cost_bins >= 1)
-        _require("num_random", self.num_random, "at least 0", self.num_random >= 0)
-        _require("distillation", self.distillation, "at least 0", self.distillation >= 0)
+        whole_number("num_cost_bins", self.num_cost_bins, at_least=1)
+        whole_number("num_random", self.num_random, at_least=0)
+        finite_number("distillation", self.distillation, at_least=0)
+        truth("channels_last", self.channels_last)
         for name, words in _WORDS.items():
             value = getattr(self, name)
             _require(name, value, f"one of {', '.join(words)}", value in words)
@@ -113,10 +113,24 @@ class Recipe:
         Raises:
             ConfigError: fewer than 1 step, or fewer examples than a batch.
         """
-        _require("num_steps", num_steps, "at least 1", num_steps >= 1)
+        num_steps = whole_number("num_steps", num_steps, at_least=1)
         rule = f"at most the {num_examples} training images"
         _require("batch_size", self.batch_size, rule, self.batch_size <= num_examples)
         return dataclasses.replace(self, epochs=num_steps / (num_examples // self.batch_size))
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Recipe:
+        """The recipe of `to_json`'s fields; those left out have their defaults.
+
+        Raises:
+            ConfigError: no mapping, an unknown field, or a value out of range.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, Mapping):
+            raise ConfigError(f"A recipe must be a Recipe, or a mapping of its fields; got {fields!r:.80}.")
+        if unknown := [name for name in fields if name not in known]:
+            raise ConfigError(f"A recipe has no field {unknown[0]!r}; known are {', '.join(known)}.")
+        return cls(**fields)
 
     def to_json(self) -> Mapping[str, Any]:
         """The fields as a JSON object."""
@@ -163,5 +177,5 @@ def _is_range(value: object) -> bool:
 
 
 def _require(name: str, value: object, rule: str, holds: bool) -> None:
-    if not holds or (isinstance(value, float) and not math.isfinite(value)):
+    if not holds:
         raise ConfigError(f"`{name}` must be {rule}; got {value!r}.")

@@ -60,7 +60,7 @@ class TrainEvaluator:
         self._space = space
         self._data = data
         self._splits = loaded_data(data)
-        self._recipe = recipe if isinstance(recipe, Recipe) else Recipe(**recipe)
+        self._recipe = recipe if isinstance(recipe, Recipe) else Recipe.from_json(recipe)
         self._space_options = dict(space_options or {})
         self._reports = reports
 

@@ -40,15 +40,16 @@ def reference_text(function: Callable[..., Any]) -> str:
     """The text from which `imported` finds a function again in another process.
 
     Raises:
-        ConfigError: a lambda, a function in a function, an object, or one typed in at a prompt.
+        ConfigError: a lambda, a function in a function, an object or its method, or one typed in at a prompt.
     """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    if module is None or name is None or "<" in name:
+    is_of_object = not isinstance(getattr(function, "__self__", None), type | ModuleType | None)
+    if module is None or name is None or "<" in name or is_of_object:
         what = name or repr(function)
         raise ConfigError(
-            f"{what} cannot be found again in another process: lambdas, functions within functions and objects run "
-            "in line only. Write it as a function of a module and give it, or its name 'module:function'; or use the "
-            "executor 'inline'."
+            f"{what} cannot be found again in another process: lambdas, functions within functions, objects and their "
+            "methods run in line only. Write it as a function of a module and give it, or its name 'module:function'; "
+            "or use the executor 'inline'."
         )
     if module != "__main__":
         return f"{module}:{name}"

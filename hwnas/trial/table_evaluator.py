@@ -21,8 +21,8 @@ class TableEvaluator:
 
     A JSON file is a list of objects with the keys "architecture" (an object, from choices to options) and "metrics"
     (an object, or a number, which is the metric "score"), others being left alone: what `Experiment.export` writes is
-    one. In a CSV file every column is a choice but those named by `metrics`; an empty cell is an inactive choice, and
-    cells that are JSON (3, 0.5, true, [1, 2]) are what JSON says.
+    one. Metrics that are null are left out. In a CSV file every column is a choice but those named by `metrics`; an
+    empty cell is an inactive choice, and cells that are JSON (3, 0.5, true, [1, 2]) are what JSON says.
 
     Args:
         table: a mapping from architectures to metrics (or to a number, the metric "score"), or the path of a file.
@@ -96,7 +96,7 @@ class TableEvaluator:
 def _from_json(path: Path) -> list[tuple[Architecture, Any]]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        return [(Architecture.from_json(entry["architecture"]), entry["metrics"]) for entry in entries]
+        return [(Architecture.from_json(entry["architecture"]), _without_nulls(entry["metrics"])) for entry in entries]
     except OSError as error:
         raise DataError(f"The table {path} cannot be read: {error.strerror}. Give a JSON or CSV file.") from error
     except (ValueError, KeyError, TypeError, ArchitectureError) as error:
@@ -104,6 +104,13 @@ def _from_json(path: Path) -> list[tuple[Architecture, Any]]:
             f"The table {path} must be a JSON list of objects with the keys 'architecture' and 'metrics'; it is not: "
             f"{type(error).__name__}: {error}."
         ) from error
+
+
+def _without_nulls(metrics: Any) -> Any:
+    """An extra metric may have been NaN, which JSON does not have."""
+    if not isinstance(metrics, Mapping):
+        return metrics
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def _from_csv(path: Path, metrics: Sequence[str]) -> list[tuple[Architecture, Any]]:

@@ -36,9 +36,9 @@ def test_holds_validates():
         Budget("latency", 2.0, "ms", LATENCY).holds({"kernel": 9})
 
 
-@pytest.mark.parametrize("limit", [float("nan"), float("inf")])
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), "5", True])
 def test_limit_is_finite(limit):
-    with pytest.raises(BudgetError, match="limit on latency must be finite; got"):
+    with pytest.raises(BudgetError, match="limit on latency must be a finite number; got"):
         Budget("latency", limit, "ms", LATENCY)
 
 

@@ -160,9 +160,9 @@ def test_search_fills_the_recipe_of_the_strategys_paper(tmp_path: pathlib.Path) 
         ("concurrency = 3", r"In line one trial runs at a time; got concurrency=3\. Set executor=\"processes\""),
         ('executor = "processes"\nconcurrency = 0', "`concurrency` must be a whole number of at least 1; got 0"),
         ('executor = "processes"\naddress = "auto"', "`address` is of a cluster, for executor=\"ray\"; got 'auto'"),
-        ("timeout_seconds = 0", r"`timeout_seconds` must be above 0 and finite; got 0\.0"),
-        ("max_duration_seconds = inf", "`max_duration_seconds` must be above 0 and finite; got inf"),
-        ("max_attempts = 0", "`max_attempts` must be at least 1; got 0"),
+        ("timeout_seconds = 0", r"`timeout_seconds` must be a finite number above 0, or None; got 0\.0"),
+        ("max_duration_seconds = inf", "`max_duration_seconds` must be a finite number above 0, or None; got inf"),
+        ("max_attempts = 0", "`max_attempts` must be a whole number of at least 1; got 0"),
         ("workers = 3", r"Unknown key `trials\.workers`\. Known here are address, concurrency, executor"),
     ],
 )

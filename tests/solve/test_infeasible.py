@@ -5,12 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from hwnas.cost import Budget, CostTable, Term
+from hwnas.cost import Budget, CostTable, MaxTable, Term
 from hwnas.errors import BadInputError, InfeasibleError
 from hwnas.solve import maximise
 from hwnas.solve.infeasible import infeasible
 from hwnas.solve.search import Deadline
 from hwnas.space import Choice, Space
+from hwnas.strategy.feasible import require_feasible
 
 from .random_problems import kept, random_problem
 
@@ -129,3 +130,54 @@ def test_choices_coupled_too_tightly_for_elimination_are_left_to_the_integer_pro
     assert solution.certificate.objective == 21.0 + 6 * 10
     with pytest.raises(InfeasibleError, match=r"latency <= 20 ms \(the least achievable is 21 ms\)"):
         maximise(cost.with_unit(""), [Budget("latency", 20.0, "ms", cost)])
+
+
+def test_a_budget_that_one_architecture_keeps_by_rounding():
+    """The least of a cost depends, in its last digit, on the order of the sum; what keeps the budget counts."""
+    space = Space([Choice("kernel", (3, 5)), Choice("width", (16, 32)), Choice("depth", (2, 3))])
+    tables = {
+        "kernel": {3: 0.2, 5: 0.4},
+        "depth": {2: 0.2, 3: 0.3},
+        ("kernel", "width"): {(3, 16): 0.7, (3, 32): 0.4, (5, 16): 0.8, (5, 32): 0.2},
+        ("width", "depth"): {(16, 2): 0.7, (16, 3): 0.9, (32, 2): 0.7, (32, 3): 0.1},
+    }
+    costs = [CostTable.from_options(space, tables, unit="ms", constant=n / 10) for n in range(1, 10)]
+    least = [min(cost.value(architecture) for architecture in space.enumerate()) for cost in costs]
+    assert any(cost.minimum().value > value for cost, value in zip(costs, least, strict=True))
+    for cost, value in zip(costs, least, strict=True):
+        budget = Budget("latency", value, "ms", cost)
+        assert budget.holds(require_feasible(space, [budget]))
+        with pytest.raises(InfeasibleError, match="No architecture of the space keeps"):
+            require_feasible(space, [dataclasses.replace(budget, limit=value * (1 - 1e-12))])
+
+
+def test_budgets_that_one_architecture_keeps_exactly():
+    """HiGHS without presolve holds an excess of 1.7e-4 for the least here, where it is 0."""
+    space = Space([Choice("a", (0, 1)), Choice("b", (0, 1, 2, 3)), Choice("c", (0, 1)), Choice("d", (0,))])
+    i = 0.0  # where a choice is inactive, which none is
+    first = [Term(("b",), np.array([5e6, 0, 64e3, 1, i]))]
+    second = [
+        Term(("a", "d"), np.array([[0, i], [3e7, i], [i, i]])),
+        Term(("b", "c"), np.array([[1, 3e7, i], [100, 1e6, i], [1000, 1, i], [1000, 1000, i], [i, i, i]])),
+        Term(("b", "d"), np.array([[0, i], [10, i], [1, i], [10, i], [i, i]])),
+        Term(("d",), np.array([3e7, i])),
+    ]
+    third = [
+        Term(("a",), np.array([1e6, 1e6, i])),
+        Term(("a", "c"), np.array([[0, 100, i], [1000, 1000, i], [i, i, i]])),
+        Term(("a", "c", "d"), np.array([[[64e3, i], [3e7, i], [i, i]], [[10, i], [100, i], [i, i]], [[i, i]] * 3])),
+        Term(("c",), np.array([1001e3 + 64e3, 3e7, i])),
+    ]
+    fourth = [
+        Term(("a", "b"), np.array([[5e6, 100, 1000, 1e6, i], [1000, 5e6, 3e7, 1, i], [i] * 5])),
+        Term(("a", "c"), np.array([[3e7, 10, i], [64e3, 5e6, i], [i, i, i]])),
+    ]
+    costs = [
+        CostTable(space, 0.0, first),
+        CostTable(space, 1001.0, second),
+        MaxTable([CostTable(space, 64e3, third), CostTable(space, 10.0, fourth)]),
+    ]
+    only = space.validate({"a": 1, "b": 0, "c": 0, "d": 0})
+    budgets = [Budget(name, cost.value(only), "", cost) for name, cost in zip("xyz", costs, strict=True)]
+    assert [one for one in space.enumerate() if all(budget.holds(one) for budget in budgets)] == [only]
+    assert require_feasible(space, budgets) == only

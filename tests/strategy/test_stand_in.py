@@ -4,15 +4,24 @@ import numpy as np
 import pytest
 
 from hwnas.errors import ConfigError, StrategyError
-from hwnas.strategy.stand_in import best_evaluated, check_stand_in, stand_in
+from hwnas.strategy import Outcome
+from hwnas.strategy.stand_in import best_evaluated, check_one_for_each, check_stand_in, stand_in
 from tests.strategy.scripted import architecture, at_most, scored
 
 
 def test_what_is_told():
-    assert stand_in(None).failed
-    assert (stand_in(-1).score, stand_in(-1).objectives, stand_in(-1).failed) == (-1.0, (), False)
-    assert stand_in([-2.0]).objectives == ()
-    assert (stand_in((-1, -5)).score, stand_in((-1, -5)).objectives) == (-1.0, (-1.0, -5.0))
+    assert stand_in(None, violation=2.0).failed
+    assert stand_in(-1, violation=2.0) == Outcome(score=-1.0, violation=2.0)
+    assert stand_in([-2.0], violation=0.0).objectives == ()
+    assert stand_in((-1, -5), violation=0.0) == Outcome(score=-1.0, objectives=(-1.0, -5.0))
+
+
+def test_one_number_for_each_metric():
+    for good, num in ((None, 2), (-1.0, 1), ((-1.0, -5.0), 2)):
+        check_one_for_each("metric", good, num)
+    for bad, num in ((-1.0, 2), ((-1.0, -5.0), 1)):
+        with pytest.raises(ConfigError, match=rf"`metric` must have one number for each of the {num} metrics, or be"):
+            check_one_for_each("metric", bad, num)
 
 
 def test_what_may_be_given():

@@ -11,29 +11,38 @@ from hwnas.train import Recipe
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "`epochs` must be above 0; got 0"),
-        ({"epochs": float("inf")}, "`epochs` must be above 0; got inf"),
-        ({"batch_size": 1}, "`batch_size` must be at least 2"),
-        ({"learning_rate": -0.1}, "`learning_rate` must be above 0; got -0.1"),
-        ({"learning_rate": float("nan")}, "`learning_rate` must be above 0; got nan"),
-        ({"min_learning_rate": 1.0}, "`min_learning_rate` must be at least 0 and at most `learning_rate`; got 1.0"),
-        ({"epochs": 3, "warmup_epochs": 3}, r"`warmup_epochs` must be at least 0 and below `epochs` \(3\)"),
-        ({"momentum": 1.0}, "`momentum` must be at least 0 and below 1"),
-        ({"weight_decay": -1.0}, "`weight_decay` must be at least 0"),
-        ({"label_smoothing": 1.0}, "`label_smoothing` must be at least 0 and below 1"),
-        ({"gradient_clip": 0.0}, "`gradient_clip` must be above 0"),
+        ({"epochs": 0}, "`epochs` must be a finite number above 0; got 0"),
+        ({"epochs": float("inf")}, "`epochs` must be a finite number above 0; got inf"),
+        ({"batch_size": 1}, "`batch_size` must be a whole number of at least 2"),
+        ({"learning_rate": -0.1}, "`learning_rate` must be a finite number above 0; got -0.1"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be a finite number above 0; got nan"),
+        (
+            {"min_learning_rate": 1.0},
+            "`min_learning_rate` must be a finite number of at least 0 and at most 0.1; got 1",
+        ),
+        (
+            {"epochs": 3, "warmup_epochs": 3},
+            "`warmup_epochs` must be a finite number of at least 0 and below 3; got 3",
+        ),
+        ({"momentum": 1.0}, "`momentum` must be a finite number of at least 0 and below 1"),
+        ({"weight_decay": -1.0}, "`weight_decay` must be a finite number of at least 0"),
+        ({"label_smoothing": 1.0}, "`label_smoothing` must be a finite number of at least 0 and below 1"),
+        ({"gradient_clip": 0.0}, "`gradient_clip` must be a finite number above 0, or None for no limit"),
         ({"macs_range": (3e6, 2e6)}, "`macs_range` must be two numbers, the lower first; got "),
         ({"macs_range": 3e6}, "`macs_range` must be two numbers, the lower first; got 3000000.0"),
         ({"macs_range": (1e6, float("inf"))}, "`macs_range` must be two numbers"),
         ({"macs_range": (1e6, 2e6), "scheme": "sandwich"}, "`macs_range` must be None unless `scheme` is single_path"),
-        ({"num_cost_bins": 0}, "`num_cost_bins` must be at least 1; got 0"),
-        ({"num_random": -1}, "`num_random` must be at least 0"),
-        ({"distillation": -1.0}, "`distillation` must be at least 0"),
+        ({"num_cost_bins": 0}, "`num_cost_bins` must be a whole number of at least 1; got 0"),
+        ({"num_random": -1}, "`num_random` must be a whole number of at least 0"),
+        ({"distillation": -1.0}, "`distillation` must be a finite number of at least 0"),
         ({"scheme": "dart"}, "`scheme` must be one of largest, sandwich, single_path; got 'dart'"),
         ({"optimizer": "adam"}, "`optimizer` must be one of adamw, sgd"),
         ({"schedule": "steps"}, "`schedule` must be one of constant, cosine, linear, step"),
-        ({"decay_epochs": 0.0}, "`decay_epochs` must be above 0; got 0.0"),
-        ({"decay_rate": 1.5}, "`decay_rate` must be above 0 and at most 1; got 1.5"),
+        ({"decay_epochs": 0.0}, "`decay_epochs` must be a finite number above 0, or None; got 0.0"),
+        ({"decay_rate": 1.5}, "`decay_rate` must be a finite number above 0 and at most 1; got 1.5"),
+        ({"epochs": "3"}, "`epochs` must be a finite number above 0; got '3'"),
+        ({"batch_size": 8.0}, "`batch_size` must be a whole number of at least 2; got 8.0"),
+        ({"channels_last": "no"}, "`channels_last` must be True or False; got 'no'"),
         ({"precision": "float16"}, "`precision` must be one of bfloat16, float32"),
     ],
 )
@@ -46,13 +55,18 @@ def test_as_json():
     recipe = Recipe(macs_range=(1e6, 2e6))
     text = json.loads(json.dumps(recipe.to_json()))
     assert text == recipe.to_json()
-    assert Recipe(**text) == recipe
+    assert Recipe.from_json(text) == recipe
+    assert Recipe.from_json({"epochs": 3}) == Recipe(epochs=3)
+    with pytest.raises(ConfigError, match="A recipe has no field 'epoch'; known are epochs, batch_size, "):
+        Recipe.from_json({"epoch": 3})
+    with pytest.raises(ConfigError, match="must be a Recipe, or a mapping of its fields; got 3"):
+        Recipe.from_json(3)
 
 
 def test_a_training_of_so_many_steps():
     recipe = Recipe(batch_size=32).of_steps(10_000, num_examples=1000)
     assert round(recipe.epochs * (1000 // 32)) == 10_000
-    with pytest.raises(ConfigError, match="`num_steps` must be at least 1; got 0"):
+    with pytest.raises(ConfigError, match="`num_steps` must be a whole number of at least 1; got 0"):
         Recipe().of_steps(0, num_examples=1000)
     with pytest.raises(ConfigError, match="`batch_size` must be at most the 100 training images; got 128"):
         Recipe().of_steps(10, num_examples=100)
