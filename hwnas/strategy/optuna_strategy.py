@@ -76,14 +76,14 @@ class OptunaStrategy:
         max_redraws: int = 10,
         seed: int = 0,
     ) -> None:
+        self._space = space = given_space(space)
+        self._budgets = budgets = given_budgets(budgets)
         num_objectives = whole_number("num_objectives", num_objectives, at_least=1)
         max_redraws = whole_number("max_redraws", max_redraws, at_least=0)
         seed = whole_number("seed", seed, at_least=0)
         self._optuna = optuna_package()
         made = _sampler(self._optuna, sampler, sampler_options or {}, seed)
         require_feasible(space, budgets)
-        self._space = given_space(space)
-        self._budgets = given_budgets(budgets)
         self._num_objectives = num_objectives
         self._max_redraws = max_redraws
         self._study = self._optuna.create_study(

@@ -1,5 +1,6 @@
 import itertools
 import json
+import math
 import time
 
 import numpy as np
@@ -9,12 +10,12 @@ import torch
 
 from hwnas import Chain, MedianStopping, NumParamsProfiler
 from hwnas.cost import Budget
-from hwnas.errors import BudgetError, ConfigError, InfeasibleError, RunDirectoryError, StoreError
+from hwnas.errors import BudgetError, ConfigError, InfeasibleError, RunDirectoryError, StoreError, StrategyError
 from hwnas.experiment import Experiment, InlineExecutor, Metric, read_experiment
 from hwnas.store import TrialStore
 from hwnas.strategy import Random, unbound
 from hwnas.testing import FakeRuntime
-from hwnas.train import SupernetEvaluator
+from hwnas.train import SupernetEvaluator, TableEvaluator
 from tests.experiment.examples import tiny_data, tiny_space
 from tests.experiment.many_trials import COST, SPACE, Shuffled, evolution, score
 
@@ -157,6 +158,7 @@ def test_a_profiler_is_stored_and_may_be_a_metric(tmp_path):
     assert keeps == sorted(keeps, reverse=True)
     assert 0 < sum(keeps) < 30
     assert all(one.violation == max(0, one.costs["latency"] / 8 - 1) for one in top)
+    assert all(one.metrics["latency"] == one.costs["latency"] for one in top)
 
 
 def test_budgets_on_a_space_are_kept(tmp_path):
@@ -427,3 +429,47 @@ def test_the_store_before_experiments_is_read_as_one(tmp_path):
 def test_an_object_is_an_executor_in_line_too(tmp_path):
     experiment = Experiment(SPACE, score, Chain(Random(SPACE)), executor=InlineExecutor(), directory=tmp_path)
     assert experiment.run(3).num_complete == 3
+
+
+def test_no_trial_of_a_killed_process_is_begun_when_the_time_is_up(tmp_path):
+    kills = True
+
+    def function(architecture):
+        if kills:
+            raise KeyboardInterrupt
+        return score(architecture)
+
+    with pytest.raises(KeyboardInterrupt):
+        Experiment(SPACE, function, "random", directory=tmp_path).run(3)
+    status = Experiment(SPACE, function, "random", directory=tmp_path).run(3, max_duration_seconds=1e-9)
+    assert (status.num_running, status.num_ended) == (1, 0)
+    kills = False
+    assert Experiment(SPACE, function, "random", directory=tmp_path).run(3).num_complete == 3
+
+
+def test_a_strategy_that_has_finished_has_so_after_a_further_call(tmp_path):
+    experiment = Experiment(SPACE, score, "grid", directory=tmp_path)
+    num = experiment.run().num_ended
+    assert experiment.run(num).has_finished
+    assert experiment.status().has_finished
+
+
+def test_an_exported_metric_that_was_nan_is_left_out_when_it_is_read(tmp_path):
+    experiment = Experiment(SPACE, lambda sample: {"score": 1.0, "aside": math.nan}, "grid", directory=tmp_path / "run")
+    experiment.run(3)
+    table = TableEvaluator(experiment.export(3))
+    assert Experiment(SPACE, table, "grid", directory=tmp_path / "again").run(3).num_complete == 3
+
+
+def test_more_patience_goes_on_in_the_same_folder(tmp_path):
+    def run(patience):
+        strategy = unbound.Chain(unbound.GridSearch(), unbound.Filter(is_third, patience=patience))
+        return Experiment(SPACE, score, strategy, directory=tmp_path).run()
+
+    with pytest.raises(StrategyError, match=r"has refused 2 samples in a row.* or raise `patience`"):
+        run(2)
+    assert run(100_000).num_complete == 1
+
+
+def is_third(sample):
+    return sample == list(SPACE.enumerate())[2]

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 
+import hwnas
 from hwnas import NumParamsProfiler
 from hwnas.cost import Budget
 from hwnas.errors import BudgetError, ConfigError, ExportError, RunDirectoryError, StrategyError
 from hwnas.experiment import Experiment, InlineExecutor, Metric
 from hwnas.space import Choice, Space
-from hwnas.strategy import DARTS, Random, unbound
+from hwnas.strategy import DARTS, FailureHandler, Filter, Random, unbound
 from hwnas.train import FunctionEvaluator
 from tests.experiment.many_trials import COST, SPACE, score
 
@@ -61,6 +62,18 @@ class NoStrategy:
             {"strategy": Random(Space([Choice("c0", (0, 1)), Choice("other", (1, 2))]))},
             StrategyError,
             "The strategy proposed what the space does not allow: .*. Make it with the experiment's space.",
+        ),
+        *(
+            (
+                {"strategy": chain.Chain(strategy, middleware), "metrics": metrics},
+                ConfigError,
+                rf"`metric\w*` must have one number for each of the {len(metrics)} metrics, or be None; got",
+            )
+            for chain, strategy in ((unbound, unbound.NSGA2()), (hwnas, Random(SPACE)))
+            for metrics, middleware in (
+                ([Metric("score"), Metric("size")], FailureHandler(-5.0)),
+                ([Metric("score")], Filter(callable, (-5.0, -50.0))),
+            )
         ),
         ({"seed": -1}, ConfigError, "`seed` must be a whole number of at least 0; got -1"),
         ({"seed": True}, ConfigError, "`seed` must be a whole number of at least 0; got True"),

@@ -2,8 +2,9 @@ import pytest
 
 from hwnas.cost import Budget
 from hwnas.experiment import Experiment, read_experiment
+from hwnas.nn.families import family
 from hwnas.profiler import FlopsProfiler
-from hwnas.strategy import Certified, Chain, Deduplication, unbound
+from hwnas.strategy import Certified, Chain, Deduplication, PredictorGuided, unbound
 from tests.experiment.examples import tiny_space
 from tests.experiment.many_trials import COST, SPACE, score
 
@@ -45,3 +46,17 @@ def test_certified_by_name_with_a_network(tmp_path):
     kept = [value for value in cost.values(space.space.enumerate_codes()).tolist() if value <= limit]
     assert (status.num_refused, status.num_complete) == (0, len(kept))  # the space is smaller than what it may explore
     assert experiment.top(1)[0].metrics["score"] == max(kept)
+
+
+def test_by_name_and_without_its_space_it_has_the_same_features(tmp_path):
+    """Of a network: MACs and parameters, which its own choices do not say."""
+    space = family("nasbench201_8")
+    cost = FlopsProfiler(space).cost
+    proposed = []
+    for name, strategy in (("name", "predictor_guided"), ("unbound", unbound.PredictorGuided())):
+        Experiment(space, cost.value, strategy, directory=tmp_path / name).run(28)
+        proposed.append([trial.architecture for trial in read_experiment(tmp_path / name).trials])
+    without = PredictorGuided(space.space)
+    Experiment(space, cost.value, without, directory=tmp_path / "without").run(28)
+    proposed.append([trial.architecture for trial in read_experiment(tmp_path / "without").trials])
+    assert proposed[0] == proposed[1] != proposed[2]

@@ -145,3 +145,22 @@ def test_folders_that_cannot_be_exported(tmp_path: pathlib.Path) -> None:
         store.execute("DELETE FROM facts WHERE name = 'space'")
     with pytest.raises(RunDirectoryError, match="does not say what its space is: it was made by an older hwnas"):
         export_optuna(tmp_path / "mine", optuna.storages.InMemoryStorage())
+
+
+def test_pruned_trials_have_no_score(tmp_path: pathlib.Path) -> None:
+    """Optuna gives them their last report as a value."""
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name="pruned", direction="maximize")
+    space = Space([Choice("a", (0, 1))])
+
+    def objective(trial: optuna.Trial) -> float:
+        a = trial.suggest_categorical("a", (0, 1))
+        trial.report(0.9 - a, 1)
+        if a == 0:
+            raise optuna.TrialPruned
+        return 0.1
+
+    for a in (0, 1):
+        study.enqueue_trial({"a": a})
+    study.optimize(objective, n_trials=2)
+    assert [outcome.failed for _, outcome in import_optuna(storage, "pruned", space)] == [True, False]

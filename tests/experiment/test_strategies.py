@@ -88,3 +88,9 @@ def test_strategies_whose_space_comes_later():
         for one in (chain, darts, unbound.Certified(num_samples=9))
     ]
     assert [type(one) for one in made] == [Chain, DARTS, Certified]
+
+
+def test_the_number_of_trials_is_a_whole_one():
+    for wrong in (True, 0, "5", 2.0):
+        with pytest.raises(ConfigError, match="`max_trials` must be a whole number of at least 1; got"):
+            split_options("evolution", {"max_trials": wrong})

@@ -100,3 +100,25 @@ def test_trials_in_workers_need_what_names_the_scorer(tmp_path):
     options = TrialOptions(executor="processes")
     with TrialStore(tmp_path / "run.sqlite") as store, pytest.raises(ConfigError, match="scored in line only"):
         run_trials(strategy, PlantedEvaluator(UTILITY), store, study="s", max_trials=2, options=options)
+
+
+def test_when_the_time_is_up_nothing_is_begun_again(tmp_path):
+    def interrupted(proposal):
+        raise KeyboardInterrupt
+
+    def strategy():
+        return RegularizedEvolution(SPACE, seed=0)
+
+    options = TrialOptions(max_duration_seconds=1e-9)
+    with TrialStore(tmp_path / "run.sqlite") as store:
+        with pytest.raises(KeyboardInterrupt):
+            run_trials(strategy(), interrupted, store, study="s", max_trials=9)
+        assert run_trials(strategy(), interrupted, store, study="s", max_trials=9, options=options) == 0
+        assert run_trials(strategy(), PlantedEvaluator(UTILITY), store, study="s", max_trials=9) == 9
+
+
+@pytest.mark.parametrize("wrong", [0, True, "5", float("nan")])
+@pytest.mark.parametrize("name", ["timeout_seconds", "max_duration_seconds", "max_attempts"])
+def test_limits_are_numbers(name, wrong):
+    with pytest.raises(ConfigError, match=f"`{name}` must be a .* number .*; got"):
+        TrialOptions(**{name: wrong})

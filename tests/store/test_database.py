@@ -1,4 +1,3 @@
-import contextlib
 import os
 import shutil
 import sqlite3
@@ -171,19 +170,50 @@ def folder_of_another_user():
     shutil.rmtree(folder)
 
 
-def test_a_folder_that_may_only_be_read(folder_of_another_user):
-    before = set(folder_of_another_user.iterdir())
+def of_another_user(function) -> str:
+    """What a function gives or raises, as a text, in a process of a user who may not write here."""
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        found = []
-        with contextlib.suppress(BaseException):
+        try:
             if os.getuid() == 0:  # who may write everywhere
                 os.setuid(65534)
-            with Database(folder_of_another_user / "rows.sqlite", SCHEMA, write=False) as database:
-                found = database.execute("SELECT count(*) FROM rows")
-        os._exit(0 if found == [(50,)] else 1)
+            text = str(function())
+        except BaseException as error:
+            text = str(error)
+        os.write(writer, text.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        text = pipe.read()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return text
+
+
+def test_a_folder_that_may_only_be_read(folder_of_another_user):
+    before = set(folder_of_another_user.iterdir())
+
+    def count():
+        with Database(folder_of_another_user / "rows.sqlite", SCHEMA, write=False) as database:
+            return database.execute("SELECT count(*) FROM rows")
+
+    assert of_another_user(count) == "[(50,)]"
     assert set(folder_of_another_user.iterdir()) == before
+
+
+def test_a_log_that_cannot_be_read_there_is_no_damage(folder_of_another_user, path):
+    """SQLite would have to make a file beside it."""
+    fill(path)
+    folder_of_another_user.chmod(0o755)
+    with Database(path, SCHEMA) as database:
+        database.execute("INSERT INTO rows VALUES (1)")
+        for name in ("rows.sqlite", "rows.sqlite-wal"):
+            (folder_of_another_user / name).unlink(missing_ok=True)
+            shutil.copy(path.with_name(name), folder_of_another_user)
+    folder_of_another_user.chmod(0o555)
+    message = of_another_user(lambda: Database(folder_of_another_user / "rows.sqlite", SCHEMA, write=False))
+    assert "could not be opened (unable to open database file)" in message
+    assert "If this folder may not be written, copy it to where you may." in message
 
 
 def test_readers_see_what_is_committed_and_disturb_nobody(path):

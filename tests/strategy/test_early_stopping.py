@@ -32,6 +32,17 @@ class TestMedianStopping:
         assert steps_of(chain, [{1: 3.5, 2: 0.0, 3: 0.0}]) == [3]  # the best so far counts, 3.5 >= 3, < 4
         assert steps_of(chain, [{1: 0.0, 2: 3.0, 3: 4.0}]) == [None]  # the median itself is not below it
 
+    def test_the_same_one_twice_in_flight_has_one_whole_curve(self):
+        chain = Chain(Scripted(1, 1, 2), MedianStopping(min_trials=1))
+        first, second = chain.ask(2)
+        curve = {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}
+        for step in (1, 2):
+            assert not chain.should_stop(first, step, curve[step])
+            assert not chain.should_stop(second, step, curve[step])
+        assert evaluate(chain, first, {3: 0.3, 4: 0.4}) is None
+        assert evaluate(chain, second, {3: 0.3, 4: 0.4}) is None
+        assert steps_of(chain, [{1: 0.2, 2: 0.21, 3: 0.22}]) == [None]  # averages are 0.1, 0.15, 0.2
+
     def test_not_before_there_are_enough(self):
         chain = Chain(Scripted(*range(10)), MedianStopping(min_trials=2))
         assert steps_of(chain, [{1: 0.9}, {1: 0.1}, {1: 0.1}]) == [None, None, 1]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hwnas.cost import Budget, CostTable
 from hwnas.errors import StrategyError
 from hwnas.space import Architecture, Choice, Space
 from hwnas.strategy import (
@@ -118,3 +119,32 @@ def test_other_middleware_next_to_the_strategy(inner) -> None:
     run(chain, lambda proposal: Outcome(score=1.0))
     # Deduplication knows the first one, and tells what it had; the others evaluate it.
     assert strategy.scores_told[1:] == [(1, 5.0 if inner == Deduplication() else 1.0), (2, 1.0)]
+
+
+@pytest.mark.parametrize("strategy", [NSGA2, RegularizedEvolution, LocalSearch, PredictorGuided])
+def test_fewer_are_known_than_a_population_has_and_none_is_proposed_again(strategy) -> None:
+    told = Chain(strategy(SPACE), KNOWN)
+    known = {proposal.architecture for proposal, _ in KNOWN.trials}
+    proposed = []
+    run(told, lambda proposal: proposed.append(proposal.architecture) or contract_outcome(proposal.architecture), 40)
+    assert len(proposed) == 40
+    assert len({*proposed, *known}) == 40 + len(known)
+
+
+def test_local_search_begins_beside_the_best_within_the_budgets() -> None:
+    codes = MANY.sample_codes(5, np.random.default_rng(1))
+    known = MANY.decode(codes)
+    trials = tuple((Proposal(architecture=one), Outcome(score=float(n))) for n, one in enumerate(known))
+    kinds = CostTable.from_options(MANY, {"kind": {kind: float(kind == known[4]["kind"]) for kind in range(1000)}})
+    for budgets, best in (((), known[4]), ((Budget("kind", 0.0, "", kinds),), known[3])):
+        for proposal in Chain(LocalSearch(MANY, budgets), KnownTrials(trials)).ask(10):
+            assert sum(proposal.architecture[name] != option for name, option in best.items()) == 1
+
+
+def test_what_failed_elsewhere_is_not_tried_again() -> None:
+    strategy = Scripted(2)
+    failed = KnownTrials(((Proposal(architecture=Architecture({"n": 1})), Outcome(score=0.0, failed=True)),))
+    chain = Chain(strategy, failed, FailureHandler(retry=1))
+    assert [proposal.architecture["n"] for proposal in chain.ask(3)] == [2]
+    chain = Chain(Scripted(2), FailureHandler(retry=1), failed)
+    assert [proposal.architecture["n"] for proposal in chain.ask(3)] == [2]

@@ -194,3 +194,15 @@ def test_bad_arguments():
         FailureHandler(0.0, retry=-1)
     with pytest.raises(ConfigError, match="`repeat` must be a whole number of at least 2; got 1"):
         MultipleEvaluation(1)
+
+
+def test_a_failure_ranks_behind_what_breaks_measured_limits():
+    """Its metric is no way around them: -5 within the limits would be better than anything over them."""
+    outcomes = {1: scored(1.0, violation=3.0), 2: FAILED, 3: scored(2.0, violation=4.0), 4: FAILED}
+    strategy = Scripted(*outcomes)
+    run(Chain(strategy, FailureHandler(-5.0)), lambda proposal: outcomes[number(proposal)])
+    assert [outcome.violation for _, outcome in strategy.told] == [3.0, 3.0, 4.0, 4.0]
+    assert sorted(strategy.told, key=lambda one: one[1].rank)[0] == (4, scored(-5.0, violation=4.0))
+    strategy = Scripted(1, 2, 3)
+    run(Chain(strategy, Filter(lambda sample: sample["n"] != 2, -5.0)), lambda proposal: outcomes[1])
+    assert strategy.told[1] == (2, scored(-5.0, violation=3.0))

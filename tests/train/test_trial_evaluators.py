@@ -135,3 +135,9 @@ def test_a_supernet_in_a_folder_crosses(tmp_path):
         expected = evaluate(direct, architecture, fidelity=fidelity).metrics
         assert evaluate(named, architecture, fidelity=fidelity).metrics == expected
         assert evaluate(crossed(named), architecture, fidelity=fidelity).metrics == expected
+
+
+@pytest.mark.parametrize("recipe", [{"epoch": 1}, {"epochs": "3"}, 3])
+def test_wrong_recipes(recipe):
+    with pytest.raises(ConfigError, match=r"has no field 'epoch'|`epochs` must be a finite|must be a Recipe"):
+        TrainEvaluator(make_space, make_splits(), recipe)

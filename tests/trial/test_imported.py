@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from hwnas.trial.imported import imported
+from hwnas.errors import ConfigError
+from hwnas.trial.imported import imported, reference_text
 
 PROGRAM = """
 import sys
@@ -52,3 +53,19 @@ def test_however_the_program_was_begun(project, arguments, expected):
     reference = program.stdout.strip()
     assert reference == expected.format(project=project)
     assert imported(reference)({}) == 2
+
+
+class Trained:
+    def train(self, architecture):
+        return 1.0
+
+    @classmethod
+    def trained(cls, architecture):
+        return 2.0
+
+
+def test_a_method_of_an_object_cannot_be_found_again():
+    """Its class has a function of that name, which is another one."""
+    with pytest.raises(ConfigError, match=r"Trained\.train cannot be found again .* objects and their methods run in"):
+        reference_text(Trained().train)
+    assert reference_text(Trained.trained).endswith(":Trained.trained")
