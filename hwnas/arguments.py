@@ -58,7 +58,8 @@ def finite_number(
         name: of the argument, for the message.
         value: as it was given.
         above, at_least, below, at_most: its range; None: no such end.
-        otherwise: what else may be given, for the message: "or None for no limit".
+        otherwise: what follows the range in the message: what else may be given, "or None for no limit", or what its
+            end is, "the `epochs`".
 
     Raises:
         ConfigError: no number, NaN, an infinity, or one out of range.

@@ -79,9 +79,10 @@ class Recipe:
     def __post_init__(self) -> None:
         finite_number("epochs", self.epochs, above=0)
         whole_number("batch_size", self.batch_size, at_least=2)  # batch norm needs two
-        finite_number("learning_rate", self.learning_rate, above=0)
-        finite_number("warmup_epochs", self.warmup_epochs, at_least=0, below=self.epochs)
-        finite_number("min_learning_rate", self.min_learning_rate, at_least=0, at_most=self.learning_rate)
+        rate = finite_number("learning_rate", self.learning_rate, above=0)
+        finite_number("warmup_epochs", self.warmup_epochs, at_least=0, below=self.epochs, otherwise="the `epochs`")
+        least = self.min_learning_rate
+        finite_number("min_learning_rate", least, at_least=0, at_most=rate, otherwise="the `learning_rate`")
         if self.decay_epochs is not None:
             finite_number("decay_epochs", self.decay_epochs, above=0, otherwise="or None")
         finite_number("decay_rate", self.decay_rate, above=0, at_most=1)

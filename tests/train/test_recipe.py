@@ -18,11 +18,11 @@ from hwnas.train import Recipe
         ({"learning_rate": float("nan")}, "`learning_rate` must be a finite number above 0; got nan"),
         (
             {"min_learning_rate": 1.0},
-            "`min_learning_rate` must be a finite number of at least 0 and at most 0.1; got 1",
+            "`min_learning_rate` must be a finite number of at least 0 and at most 0.1, the `learning_rate`; got 1",
         ),
         (
             {"epochs": 3, "warmup_epochs": 3},
-            "`warmup_epochs` must be a finite number of at least 0 and below 3; got 3",
+            "`warmup_epochs` must be a finite number of at least 0 and below 3, the `epochs`; got 3",
         ),
         ({"momentum": 1.0}, "`momentum` must be a finite number of at least 0 and below 1"),
         ({"weight_decay": -1.0}, "`weight_decay` must be a finite number of at least 0"),
