@@ -188,7 +188,7 @@ def test_what_cannot_be_retrained(darts_run, darts_retrained, tmp_path, capsys):
     assert "`batch_size` must be at most the 200 training images; got 400." in refused(
         darts_run, "--batch-size", "400", "--out", tmp_path / "large"
     )
-    assert "`epochs` must be above 0" in refused(darts_run, "--epochs", "0", "--out", tmp_path / "zero")
+    assert "`epochs` must be a finite number above 0" in refused(darts_run, "--epochs", "0", "--out", tmp_path / "zero")
     changed = shutil.copytree(darts_run, tmp_path / "changed")
     with TrialStore(changed / "run.sqlite") as store:
         configuration = store.fact("configuration")

@@ -93,8 +93,8 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path, capsys):
     no_data = ("--data-dir", tmp_path / "none", "--out", tmp_path / "out")
     for arguments, words in (
         (no_data, "cifar-10-batches-py"),
-        ((*no_data, "--epochs", "-1"), "`epochs` must be above 0"),
-        ((*no_data, "--epochs", "0"), "`epochs` must be above 0; got 0"),
+        ((*no_data, "--epochs", "-1"), "`epochs` must be a finite number above 0"),
+        ((*no_data, "--epochs", "0"), "`epochs` must be a finite number above 0; got 0"),
         ((*no_data, "--budget", "params<=4parsecs"), "4parsecs"),
         (("--smoke", "--out", tmp_path / "smoke", "--ctrl-lr", "0"), "`controller_learning_rate` must be a finite"),
         (("--smoke", "--out", tmp_path / "other", "--device", "cortexA76", "--budget", "latency<=1ms"), "cortexA76"),

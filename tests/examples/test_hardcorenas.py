@@ -165,7 +165,7 @@ STRING = "--mobilenet_string=[['cn_r1_k1_s1_c64']]"
         ("search", ["--inference_time_limit=38"], 2, "`--inference_time_limit` has no unit.*limit_ms`"),
         ("search", [], 2, "`--inference_time_limit_ms` is missing"),
         ("search", [LIMIT, "--train_percent=100"], 2, "`--train_percent` must be above 0 and below 100; got 100"),
-        ("search", [LIMIT, "--bcfw_steps=0"], 2, "`num_steps` must be at least 1; got 0"),
+        ("search", [LIMIT, "--bcfw_steps=0"], 2, "`num_steps` must be a whole number of at least 1; got 0"),
         ("search", [LIMIT, "--lut_filename=nowhere.sqlite"], 2, "nowhere.sqlite"),
         ("search", ["--inference_time_limit_ms=0.0001", "--lut_filename=TABLE"], 3, "least achievable is"),
         ("search", [LIMIT, "--lut_filename=TABLE", "--num-wheels=4"], 2, "unrecognized.*--num-wheels"),

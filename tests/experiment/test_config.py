@@ -85,7 +85,10 @@ def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path)
         ),
         ('space = "x"\n[train]\nepochs = true', r"`train\.epochs` is wrong: input should be a valid number; got True"),
         ('space = "x"\n[train]\nepochs = 2020-01-01', r"`train\.epochs` is wrong: input should be a valid number"),
-        ('space = "x"\n[fine_tune]\nepochs = 0', r"in \[fine_tune\], `epochs` must be above 0; got 0\.0\."),
+        (
+            'space = "x"\n[fine_tune]\nepochs = 0',
+            r"in \[fine_tune\], `epochs` must be a finite number above 0; got 0",
+        ),
         ('space = "x"\n[train]\nepochs = nan', r"in \[train\], `epochs` must be"),
         (
             'space = "x"\n[train]\nscheme = "double"',
