@@ -11,7 +11,7 @@ from hwnas.experiment.budgets import Profilers
 from hwnas.experiment.strategies import STRATEGIES, is_one_shot, make_strategy
 from hwnas.nn import ModelSpace
 from hwnas.space import Space
-from hwnas.strategy import Strategy
+from hwnas.strategy import Chain, Strategy
 from hwnas.strategy.stand_in import check_one_for_each
 from hwnas.strategy.unbound import Unbound
 
@@ -46,7 +46,7 @@ def check_strategy(given: StrategyLike, num_metrics: int) -> None:
         raise ConfigError(
             f"`strategy` must be a name, a strategy (with `ask` and `tell`) or what makes one; got {given!r}."
         )
-    for one in getattr(given, "middleware", ()):
+    for one in given.middleware if isinstance(given, Chain | Unbound) else ():
         for name in ("metric", "metric_for_invalid"):
             check_one_for_each(name, getattr(one, name, None), num_metrics)
 
