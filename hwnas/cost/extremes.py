@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +23,9 @@ from hwnas.cost.elimination import (
     elimination_order,
     join,
 )
+from hwnas.cost.term import Sum
 from hwnas.errors import BadInputError
 from hwnas.space import Architecture, Space
-
-if TYPE_CHECKING:
-    from hwnas.cost.table import CostTable
 
 __all__ = ["Extreme", "maximum", "maximum_of_rows", "minimum", "minimum_of_rows"]
 
@@ -43,7 +40,7 @@ class Extreme:
     architecture: Architecture
 
 
-def minimum(table: CostTable) -> Extreme:
+def minimum(table: Sum) -> Extreme:
     """The smallest cost of any architecture.
 
     Raises:
@@ -52,7 +49,7 @@ def minimum(table: CostTable) -> Extreme:
     return _extreme(table, 1.0)
 
 
-def maximum(table: CostTable) -> Extreme:
+def maximum(table: Sum) -> Extreme:
     """The largest cost of any architecture.
 
     Raises:
@@ -61,7 +58,7 @@ def maximum(table: CostTable) -> Extreme:
     return _extreme(table, -1.0)
 
 
-def minimum_of_rows(space: Space, rows: Sequence[CostTable]) -> Extreme:
+def minimum_of_rows(space: Space, rows: Sequence[Sum]) -> Extreme:
     """The smallest "largest row" of any architecture: of a peak, such as peak memory.
 
     A row's terms are joined into one factor, so each row must couple few choices.
@@ -75,7 +72,7 @@ def minimum_of_rows(space: Space, rows: Sequence[CostTable]) -> Extreme:
     return Extreme(value=_largest(rows, architecture), architecture=architecture)
 
 
-def maximum_of_rows(space: Space, rows: Sequence[CostTable]) -> Extreme:
+def maximum_of_rows(space: Space, rows: Sequence[Sum]) -> Extreme:
     """The largest "largest row" of any architecture: the largest of the rows' maxima.
 
     Raises:
@@ -85,7 +82,7 @@ def maximum_of_rows(space: Space, rows: Sequence[CostTable]) -> Extreme:
     return Extreme(value=_largest(rows, best.architecture), architecture=best.architecture)
 
 
-def _extreme(table: CostTable, sign: float) -> Extreme:
+def _extreme(table: Sum, sign: float) -> Extreme:
     """The architecture that minimises `sign` times the cost; -inf is below every sum of finite cells."""
     graph = FactorGraph(table.space)
     factors = graph.factors((term.choices, term.values) for term in table.terms)
@@ -117,7 +114,7 @@ def _back_substitute(graph: FactorGraph, buckets: Sequence[Bucket]) -> npt.NDArr
     return slots
 
 
-def _joined_row(graph: FactorGraph, row: CostTable) -> Factor:
+def _joined_row(graph: FactorGraph, row: Sum) -> Factor:
     factors = graph.factors((term.choices, term.values) for term in row.terms)
     variables = {variable for factor in factors for variable in factor.scope}
     cells = math.prod(graph.sizes[variable] for variable in variables)
@@ -130,5 +127,5 @@ def _joined_row(graph: FactorGraph, row: CostTable) -> Factor:
     return join(np.add, [Factor(scope=(), values=np.array(row.constant)), *factors])
 
 
-def _largest(rows: Sequence[CostTable], architecture: Architecture) -> float:
+def _largest(rows: Sequence[Sum], architecture: Architecture) -> float:
     return max(row.value(architecture) for row in rows)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import reprlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwnas.cost.term import Term
+from hwnas.cost.term import Sum, Term
 from hwnas.errors import BadInputError
-
-if TYPE_CHECKING:
-    from hwnas.cost.table import CostTable
 
 __all__ = ["from_json", "to_json"]
 
 
-def to_json(table: CostTable) -> dict[str, object]:
+def to_json(table: Sum) -> dict[str, object]:
     """See `CostTable.to_json`."""
     terms = [{"choices": list(term.choices), "values": _nested(term.values)} for term in table.terms]
     return {"unit": table.unit, "constant": table.constant, "terms": terms}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwnas.errors import BadInputError
+from hwnas.space import Option, Space
 
-__all__ = ["Term"]
+__all__ = ["Sum", "Term"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,3 +48,26 @@ class Term:
                 f"The values of a term must be numbers or -inf; the term over {self.choices!r} has NaN or inf. "
                 "Measure what is missing; forbid options in the space."
             )
+
+
+class Sum(Protocol):
+    """A constant and a sum of terms over one space: what a `CostTable` is to the functions that work on it."""
+
+    @property
+    def space(self) -> Space:
+        """Whose architectures have the cost."""
+
+    @property
+    def constant(self) -> float:
+        """What every architecture costs."""
+
+    @property
+    def terms(self) -> Sequence[Term]:
+        """What is added."""
+
+    @property
+    def unit(self) -> str:
+        """Of the values."""
+
+    def value(self, architecture: Mapping[str, Option]) -> float:
+        """The cost of an architecture."""

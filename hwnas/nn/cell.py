@@ -20,9 +20,8 @@ from hwnas.nn.argument import Slot
 from hwnas.nn.choice_module import ChoiceModule
 from hwnas.nn.input_choice import InputChoice
 from hwnas.nn.layer_choice import LayerChoice
-from hwnas.nn.mixture import Resolved
+from hwnas.nn.mixture import ImagesView, Resolved
 from hwnas.nn.slicing import shallow_copy
-from hwnas.nn.view import SelectionView
 from hwnas.space import Option
 
 __all__ = ["Cell"]
@@ -128,7 +127,7 @@ class Cell(ChoiceModule):
         children = {name: view(child) for name, child in self._modules.items() if child is not None}
         return shallow_copy(program, type(program), _modules=children, training=self.training)
 
-    def mix(self, resolved: Resolved, view: SelectionView) -> NoReturn:
+    def mix(self, resolved: Resolved, view: ImagesView) -> NoReturn:
         """Refuses: paths through inputs have no loose ends."""
         raise ArchitectureError(
             f"Paths for {resolved.label} are not possible in a Cell with merge='loose_end', whose output depends on "

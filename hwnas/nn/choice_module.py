@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from torch import nn
 
 from hwnas.errors import SpaceError
 from hwnas.nn.argument import Slot
-from hwnas.nn.mixture import Mixture, Resolved
+from hwnas.nn.mixture import ImagesView, Mixture, Resolved
 from hwnas.space import Option
-
-if TYPE_CHECKING:
-    from hwnas.nn.view import SelectionView
 
 __all__ = ["ChoiceModule"]
 
@@ -54,7 +51,7 @@ class ChoiceModule(nn.Module, abc.ABC):
         """
         return {}
 
-    def mix(self, resolved: Resolved, view: SelectionView) -> nn.Module:
+    def mix(self, resolved: Resolved, view: ImagesView) -> nn.Module:
         """A module that adds up what the options give, with the weights of the `Paths` in `resolved`."""
         return Mixture(self, resolved, view)
 

@@ -6,7 +6,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,12 +14,9 @@ from torch import Tensor, fx, nn
 from hwnas.errors import SpaceError
 from hwnas.nn.argument import Slot
 from hwnas.nn.choice_module import ChoiceModule
-from hwnas.nn.mixture import Mixture, Resolved
+from hwnas.nn.mixture import ImagesView, Mixture, Resolved
 from hwnas.nn.slicing import shallow_copy
 from hwnas.space import Option
-
-if TYPE_CHECKING:
-    from hwnas.nn.view import SelectionView
 
 __all__ = ["InputChoice", "Reduction"]
 
@@ -102,7 +99,7 @@ class InputChoice(ChoiceModule):
         program = reducer(chosen, "sum" if self.n_chosen == 1 else self.reduction)
         return shallow_copy(program, type(program), training=self.training)
 
-    def mix(self, resolved: Resolved, view: SelectionView) -> nn.Module:
+    def mix(self, resolved: Resolved, view: ImagesView) -> nn.Module:
         """As for any module; a sum of any subset is linear, so that it needs a term for each candidate only."""
         if self.n_chosen is None and self.reduction == "sum":
             return Mixture(self, resolved, view, terms=self._single_terms(resolved))

@@ -12,9 +12,8 @@ from torch import fx, nn
 from hwnas.errors import ArchitectureError, SpaceError
 from hwnas.nn.argument import Slot
 from hwnas.nn.choice_module import ChoiceModule
-from hwnas.nn.mixture import Resolved
+from hwnas.nn.mixture import ImagesView, Resolved
 from hwnas.nn.slicing import shallow_copy
-from hwnas.nn.view import SelectionView
 from hwnas.space import Option
 
 __all__ = ["LooseEnds"]
@@ -86,7 +85,7 @@ class LooseEnds(ChoiceModule):
         program = _sum_of_ends(loose)
         return shallow_copy(program, type(program), _modules=children, training=self.training)
 
-    def mix(self, resolved: Resolved, view: SelectionView) -> NoReturn:
+    def mix(self, resolved: Resolved, view: ImagesView) -> NoReturn:
         """Refuses: paths through inputs have no loose ends."""
         raise ArchitectureError(
             f"Paths for {resolved.label} are not possible where loose ends are the output, which depends on which "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -14,11 +14,7 @@ from hwnas.errors import ArchitectureError
 from hwnas.nn.paths import Paths
 from hwnas.space import Choice, Option
 
-if TYPE_CHECKING:
-    from hwnas.nn.choice_module import ChoiceModule
-    from hwnas.nn.view import SelectionView
-
-__all__ = ["Mixture", "Part", "Resolved", "images_of", "on_images", "weighted_sum"]
+__all__ = ["HasOptions", "ImagesView", "Mixture", "Part", "Resolved", "images_of", "on_images", "weighted_sum"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -178,14 +174,33 @@ def run_named(name: str, module: Callable[..., Any], *args: Any, **kwargs: Any) 
         raise
 
 
+class ImagesView(Protocol):
+    """A view of modules (`SelectionView`), from which that for some of its images is made."""
+
+    def __call__(self, module: nn.Module) -> nn.Module:
+        """The view of one module."""
+
+    def on_images(self, images: Tensor) -> ImagesView:
+        """The view for the images at these positions, shape (num_images,)."""
+
+
+class HasOptions(Protocol):
+    """What a mixture is of, a `ChoiceModule`."""
+
+    training: bool
+
+    def select(self, options: Mapping[str, Option], view: Callable[[nn.Module], nn.Module]) -> nn.Module:
+        """A plain module for one option of every slot."""
+
+
 class Mixture(nn.Module):
     """The weighted sum over a module's joint options. It lives in a view, never in a frozen network."""
 
     def __init__(
         self,
-        module: ChoiceModule,
+        module: HasOptions,
         resolved: Resolved,
-        view: SelectionView,
+        view: ImagesView,
         *,
         terms: Iterable[tuple[Mapping[str, Option], Tensor]] | None = None,
     ) -> None:

@@ -10,19 +10,15 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor, fx, nn
 
 from hwnas.errors import SpaceError
 from hwnas.nn.argument import Slot
 from hwnas.nn.choice_module import ChoiceModule
-from hwnas.nn.mixture import Mixture, Resolved
+from hwnas.nn.mixture import ImagesView, Mixture, Resolved
 from hwnas.nn.slicing import shallow_copy
 from hwnas.space import Option
-
-if TYPE_CHECKING:
-    from hwnas.nn.view import SelectionView
 
 __all__ = ["Node"]
 
@@ -87,7 +83,7 @@ class Node(ChoiceModule):
         children = {str(position): view(self.edges[position]) for position in chosen}
         return shallow_copy(program, type(program), _modules=children, training=self.training)
 
-    def mix(self, resolved: Resolved, view: SelectionView) -> nn.Module:
+    def mix(self, resolved: Resolved, view: ImagesView) -> nn.Module:
         """A sum is linear in its edges: a term for each of them instead of each tuple."""
         return Mixture(self, resolved, view, terms=self._single_edges(resolved))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,8 @@ from torch.utils import _pytree as pytree
 from hwnas.errors import SpaceError
 from hwnas.nn.argument import Argument, Elastic, Slot
 from hwnas.nn.choice_module import ChoiceModule
-from hwnas.nn.mixture import Part, Resolved, images_of, is_unused, on_images, run_named, weighted_sum
+from hwnas.nn.mixture import ImagesView, Part, Resolved, images_of, is_unused, on_images, run_named, weighted_sum
 from hwnas.space import Choice, MappedChoice, Option
-
-if TYPE_CHECKING:
-    from hwnas.nn.view import SelectionView
 
 __all__ = ["Repeat"]
 
@@ -94,7 +91,7 @@ class Repeat(ChoiceModule):
         """How many blocks run."""
         return self._depth.value(options)
 
-    def mix(self, resolved: Resolved, view: SelectionView) -> nn.Module:
+    def mix(self, resolved: Resolved, view: ImagesView) -> nn.Module:
         """Runs the blocks once, to the deepest that is needed, and adds up what comes out at every depth."""
         return _DepthMixture(self, resolved, view)
 
@@ -102,7 +99,7 @@ class Repeat(ChoiceModule):
 class _DepthMixture(nn.Module):
     """The weighted sum of the outputs at several depths. It lives in a view, never in a frozen network."""
 
-    def __init__(self, repeat: Repeat, resolved: Resolved, view: SelectionView) -> None:
+    def __init__(self, repeat: Repeat, resolved: Resolved, view: ImagesView) -> None:
         super().__init__()
         self.label = resolved.label
         self.batch = resolved.batch

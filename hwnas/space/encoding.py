@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwnas.errors import ArchitectureError, SpaceError
+from hwnas.space.choices import Choices
 from hwnas.space.layers import INACTIVE
-
-if TYPE_CHECKING:
-    from hwnas.space.space import Space
 
 __all__ = ["check_codes", "enumerate_codes", "enumerate_rows", "require_consistent"]
 
 MAX_ENUMERATED = 2_000_000
 
 
-def check_codes(space: Space, codes: ArrayLike) -> NDArray[np.integer]:
+def check_codes(space: Choices, codes: ArrayLike) -> NDArray[np.integer]:
     """The codes as an integer array, each in the range of its choice; see `Space.check_codes`."""
     array = np.asarray(codes)
     if array.ndim != 2 or array.shape[1] != len(space.choices) or not np.issubdtype(array.dtype, np.integer):
@@ -38,7 +35,7 @@ def check_codes(space: Space, codes: ArrayLike) -> NDArray[np.integer]:
     return array
 
 
-def require_consistent(space: Space, codes: NDArray[np.integer]) -> None:
+def require_consistent(space: Choices, codes: NDArray[np.integer]) -> None:
     """Raise unless exactly the inactive choices have the code -1; see `Space.decode`."""
     for position, choice in enumerate(space.choices):
         active = space.active(position, codes)
@@ -51,7 +48,7 @@ def require_consistent(space: Space, codes: NDArray[np.integer]) -> None:
             )
 
 
-def enumerate_codes(space: Space) -> NDArray[np.int32]:
+def enumerate_codes(space: Choices) -> NDArray[np.int32]:
     """All architectures, the last choice changing fastest; see `Space.enumerate_codes`."""
     if space.size > MAX_ENUMERATED:
         raise SpaceError(
@@ -69,7 +66,7 @@ def enumerate_codes(space: Space) -> NDArray[np.int32]:
     return np.asfortranarray(codes)
 
 
-def enumerate_rows(space: Space) -> Iterator[Sequence[int]]:
+def enumerate_rows(space: Choices) -> Iterator[Sequence[int]]:
     """All architectures one by one, in the same order; the row is the same list each time."""
     codes = [INACTIVE] * len(space.choices)
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwnas.errors import SpaceError
+from hwnas.space.choices import Choices
 from hwnas.space.layers import INACTIVE
-
-if TYPE_CHECKING:
-    from hwnas.space.space import Space
 
 __all__ = ["crossover", "mutate"]
 
 
-def mutate(space: Space, codes: Sequence[int], rng: np.random.Generator, probability: float | None) -> list[int]:
+def mutate(space: Choices, codes: Sequence[int], rng: np.random.Generator, probability: float | None) -> list[int]:
     """The codes of a neighbour; see `Space.mutate`."""
     if probability is not None and not 0 <= probability <= 1:
         raise SpaceError(f"`probability` must be between 0 and 1; got {probability}.")
@@ -40,7 +37,7 @@ def mutate(space: Space, codes: Sequence[int], rng: np.random.Generator, probabi
     return child
 
 
-def crossover(space: Space, first: Sequence[int], second: Sequence[int], rng: np.random.Generator) -> list[int]:
+def crossover(space: Choices, first: Sequence[int], second: Sequence[int], rng: np.random.Generator) -> list[int]:
     """The codes of a child; see `Space.crossover`."""
     child: list[int] = []
     sides = (rng.random(len(first)) < 0.5).tolist()
