@@ -249,8 +249,8 @@ if __name__ == "__main__":
     pool.start(FunctionEvaluator(wait), lambda *report: False)
     for seconds in (0, 1000):
         pool.submit(TrialTask(number=seconds, attempt=1, architecture={"seconds": seconds}, seed=0))
-    print(pool.wait(None)[0].metrics, flush=True)
     try:
+        print(pool.wait(None)[0].metrics, flush=True)  # upon which it is interrupted, perhaps before the next line
         pool.wait(None)
     except KeyboardInterrupt:
         pool.close()
