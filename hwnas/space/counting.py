@@ -32,6 +32,8 @@ class Counting:
     def __init__(self, num_options: Sequence[int], conditions: Sequence[CodedCondition]) -> None:
         self._num_choices = len(num_options)
         self._layers = list(decide(num_options, conditions))
+        self._always_active = [bool(layer.active.all()) for layer in self._layers]
+        self._has_states = [bool(layer.following.any()) for layer in self._layers]  # after the layer, more than one
         counts = [1]
         self._cumulative: list[NDArray[np.float64] | None] = []  # (n - 1, S); None where all options weigh the same
         for layer in reversed(self._layers):
@@ -53,7 +55,8 @@ class Counting:
         for start in range(0, num, _CHUNK):
             chunk = codes[start : start + _CHUNK]
             state = np.zeros(len(chunk), dtype=np.intp)
-            for layer, cumulative in zip(self._layers, self._cumulative, strict=True):
+            known = zip(self._layers, self._cumulative, self._always_active, self._has_states, strict=True)
+            for layer, cumulative, is_active, has_states in known:
                 if cumulative is None:
                     column = rng.integers(layer.num_options, size=len(chunk), dtype=np.int32)
                 else:
@@ -61,10 +64,10 @@ class Counting:
                     column = np.zeros(len(chunk), dtype=np.int32)
                     for bound in cumulative:
                         column += draws >= bound[state]
-                if not layer.active.all():
+                if not is_active:
                     column = np.where(layer.active[state], column, np.int32(INACTIVE))
                 chunk[:, layer.position] = column
-                if layer.following.any():
+                if has_states:
                     state = layer.following[state, column]
                 else:
                     state[:] = 0

@@ -76,7 +76,8 @@ def sample_feasible(space: Space, budgets: Sequence[Budget], num: int, rng: np.r
         InfeasibleError: no architecture keeps the budgets.
     """
     try:
-        return space.decode(_sampler(space, tuple(budgets)).sample_codes(num, rng))
+        codes = _sampler(space, tuple(budgets)).sample_codes(num, rng)
+        return [space.architecture(row) for row in codes.tolist()]
     except BudgetError as error:
         warnings.warn(f"{error} What is drawn is repaired, and so no longer uniform.", stacklevel=2)
     return [repair(space, space.sample(rng), budgets) for _ in range(num)]
