@@ -21,7 +21,6 @@ from hwnas.arguments import finite_number, truth, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.space import Architecture, Space
-from hwnas.strategy.feasible import sample_feasible
 from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_child
@@ -91,7 +90,7 @@ class RegularizedEvolution:
         for _ in range(num):
             rng = np.random.default_rng([self._seed, self._num_asked])
             is_early = self._num_asked + self._num_known < self._population_size
-            draw = self._newcomer if is_early or len(self._population) < self._sample_size else self._child
+            draw = None if is_early or len(self._population) < self._sample_size else self._child
             architecture = new_child(self._space, self._budgets, self._proposed, draw, rng)
             proposals.append(Proposal(architecture=architecture))
             self._proposed.add(architecture)
@@ -109,9 +108,6 @@ class RegularizedEvolution:
     def derive(self, budgets: Sequence[Budget]) -> Derived:
         """The best architecture told of that keeps `budgets`; see `History.derive`."""
         return self._history.derive(budgets)
-
-    def _newcomer(self, rng: np.random.Generator) -> Architecture:
-        return sample_feasible(self._space, self._budgets, 1, rng)[0]
 
     def _child(self, rng: np.random.Generator) -> Architecture:
         parent = self._tournament(rng)

@@ -31,7 +31,6 @@ from hwnas.cost import Budget
 from hwnas.errors import StrategyError
 from hwnas.space import Architecture, Space
 from hwnas.strategy.domination import crowding_distances, front_numbers, non_dominated, objectives_of
-from hwnas.strategy.feasible import sample_feasible
 from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_child
@@ -90,7 +89,7 @@ class NSGA2:
         proposals = []
         for _ in range(num):
             rng = np.random.default_rng([self._seed, self._num_asked])
-            draw = self._child if self._parents else self._newcomer
+            draw = self._child if self._parents else None
             architecture = new_child(self._space, self._budgets, self._proposed, draw, rng)
             proposals.append(Proposal(architecture=architecture))
             self._proposed.add(architecture)
@@ -144,9 +143,6 @@ class NSGA2:
         self._parents = [members[place] for place in chosen]
         self._merit = [merit[place] for place in chosen]
         self._children = []
-
-    def _newcomer(self, rng: np.random.Generator) -> Architecture:
-        return sample_feasible(self._space, self._budgets, 1, rng)[0]
 
     def _child(self, rng: np.random.Generator) -> Architecture:
         child = self._tournament(rng)

@@ -21,7 +21,7 @@ def new_child(
     space: Space,
     budgets: Sequence[Budget],
     known: Container[Architecture],
-    draw: Callable[[np.random.Generator], Architecture],
+    draw: Callable[[np.random.Generator], Architecture] | None,
     rng: np.random.Generator,
 ) -> Architecture:
     """An architecture that keeps every budget and is not among the `known`, drawn anew until it is.
@@ -33,7 +33,7 @@ def new_child(
         space: of the architecture.
         budgets: hard limits.
         known: what was proposed before.
-        draw: makes one, a child of others for example.
+        draw: makes a child; None: it is a newcomer, drawn uniformly.
         rng: given to `draw`.
 
     Raises:
@@ -42,7 +42,7 @@ def new_child(
     if space.size == 1:
         return sample_feasible(space, budgets, 1, rng)[0]
     for _ in range(_NUM_TRIES):
-        child = draw(rng)
+        child = draw(rng) if draw else sample_feasible(space, budgets, 1, rng)[0]
         if child not in known and all(budget.holds(child) for budget in budgets):
             return child
     return repair(space, child, budgets)
