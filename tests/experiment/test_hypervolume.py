@@ -5,13 +5,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hwnas.experiment.hypervolume import hypervolume
 
 GRIDS = st.integers(1, 5).flatmap(lambda d: st.lists(st.tuples(*[st.integers(-1, 4)] * d), min_size=1, max_size=20))
 
 
+@settings(deadline=None)
 @given(GRIDS, st.randoms(use_true_random=False))
 def test_it_is_the_number_of_unit_cubes_below_the_points_in_whatever_order(points, random):
     num_objectives = len(points[0])

@@ -1,6 +1,6 @@
 """Fronts and hypervolumes against what they are by definition."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hwnas.experiment import Metric
 from hwnas.experiment.metric import FAILED, outcome_of
@@ -24,6 +24,7 @@ def add(made, number, values):
     made.add(trial, outcome_of(made.metrics, named))
 
 
+@settings(deadline=None)
 @given(POINTS)
 def test_the_front_is_what_no_other_trial_within_the_limits_beats(points):
     front = standings(points).front()
@@ -34,6 +35,7 @@ def test_the_front_is_what_no_other_trial_within_the_limits_beats(points):
     assert [one.number for one in front.members] == [first[p] for p in sorted(best, reverse=True)]
 
 
+@settings(deadline=None)
 @given(POINTS.filter(bool))
 def test_the_hypervolume_is_the_number_of_unit_squares_below_the_front(points):
     front = standings(points).front()
@@ -61,6 +63,7 @@ def test_one_metric_is_a_length_and_three_make_a_volume():
     assert [found.number for found in three.members] == [1, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 5)] * 3), min_size=1, max_size=12))
 def test_asked_after_every_trial_or_once_the_hypervolume_is_the_same(points):
     metrics = (Metric("a", reference=1.0), Metric("b", "minimise"), Metric("c"))

@@ -5,7 +5,7 @@ import pickletools
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hwnas.testing.python2_pickle import dumps
 
@@ -16,6 +16,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_python_3_reads_the_same(value: object) -> None:
     assert pickle.loads(dumps(value), encoding="bytes") == value

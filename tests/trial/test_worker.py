@@ -1,12 +1,13 @@
 import json
 
 import numpy as np
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hwnas.trial import Ended
 from hwnas.trial.worker import ended_content, ended_from
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.text(min_size=1), st.floats(allow_nan=False), min_size=1),
     st.none() | st.lists(st.floats(width=32, allow_nan=False)),
