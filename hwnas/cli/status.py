@@ -12,7 +12,6 @@ from hwnas.cli.options import Json
 
 if TYPE_CHECKING:
     from hwnas.experiment.recorded import RecordedExperiment, RecordedRun
-    from hwnas.experiment.status import Status
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -108,7 +107,7 @@ def _print_studies(studies: tuple[RecordedExperiment, ...]) -> None:
                 str(status.num_failed),
                 str(status.num_stopped),
                 str(status.num_refused),
-                _of(status),
+                "-" if status.num_planned is None else str(status.num_planned),
                 *([f"{status.hypervolume:.6g}" if status.hypervolume is not None else "-"] if several else []),
                 format_seconds(status.seconds_elapsed),
                 "-" if left is None else format_seconds(left),
@@ -116,13 +115,6 @@ def _print_studies(studies: tuple[RecordedExperiment, ...]) -> None:
         )
     columns = ("trials", "done", "running", "failed", "stopped", "refused", "of")
     print_table((*columns, *(["hypervolume"] if several else []), "time", "left"), rows)
-
-
-def _of(status: Status) -> str:
-    """How many trials there are to be; of a strategy that has finished as many as there are."""
-    if status.has_finished:
-        return str(status.num_ended)
-    return "-" if status.max_trials is None else str(max(status.max_trials, status.num_ended))
 
 
 def _who(run: RecordedRun) -> str:

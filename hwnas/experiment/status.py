@@ -54,6 +54,13 @@ class Status:
         return self.num_complete + self.num_failed + self.num_stopped + self.num_refused
 
     @property
+    def num_planned(self) -> int | None:
+        """How many trials there are to be, those over among them; None: not known."""
+        if self.has_finished:
+            return self.num_ended
+        return None if self.max_trials is None else max(self.max_trials, self.num_ended)
+
+    @property
     def detail(self) -> str:
         """All but how many trials are over, in a few words: "1 running, 2 failed, best score 0.93, 31 s left"."""
         counts = [("running", self.num_running), ("failed", self.num_failed)]
@@ -69,8 +76,7 @@ class Status:
         return ", ".join(words)
 
     def __str__(self) -> str:
-        is_open = self.max_trials is None or self.has_finished or self.num_ended > self.max_trials
-        of = "" if is_open else f" of {self.max_trials}"
+        of = "" if self.num_planned is None else f" of {self.num_planned}"
         finished = "the strategy has finished" if self.has_finished else ""
         return ", ".join(filter(None, [f"{self.num_ended}{of} trials over", finished, self.detail]))
 

@@ -31,7 +31,7 @@ from scipy.stats import kendalltau
 
 from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget, CostTable
-from hwnas.errors import ConfigError, InfeasibleError
+from hwnas.errors import ConfigError, InfeasibleError, StrategyError
 from hwnas.solve import k_best, maximise
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import relative_costs, sample_feasible
@@ -160,7 +160,16 @@ class Certified:
         return proposals
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Learn a score."""
+        """Learn a score.
+
+        Raises:
+            StrategyError: nothing that was asked for is without its outcome.
+        """
+        if not self._num_waiting:
+            raise StrategyError(
+                "Certified can only be told of what it asked for. Give known trials to evolution, local_search, nsga2, "
+                "tpe, optuna, policy_rl or predictor_guided, which learn from them."
+            )
         self._num_waiting -= 1
         if outcome.failed:
             self._failed[proposal.architecture] = None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from hwnas.errors import StrategyError
-from hwnas.strategy.certified import Certified
 from hwnas.strategy.protocol import Outcome, Proposal, Strategy
 
 __all__ = ["KnownTrials"]
@@ -35,11 +33,6 @@ class KnownTrials:
         Raises:
             StrategyError: a strategy that can only be told what it asked for.
         """
-        if isinstance(strategy, Certified):  # which waits for as many outcomes as it asked for
-            raise StrategyError(
-                "Certified can only be told of what it asked for. Give known trials to evolution, local_search, nsga2, "
-                "tpe, optuna, policy_rl or predictor_guided, which learn from them."
-            )
         for proposal, outcome in self.trials:
             strategy.tell(proposal, outcome)
         return strategy

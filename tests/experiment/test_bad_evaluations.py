@@ -187,7 +187,7 @@ def test_a_strategy_that_has_finished_before_there_are_enough_trials(tmp_path):
     status = experiment.run(80, progress=seen.append)
     for one in (status, experiment.status()):
         assert (one.has_finished, one.num_ended, one.max_trials, one.seconds_left) == (True, 4, 80, 0.0)
-        assert str(one).startswith("4 trials over, the strategy has finished, best score 3")
+        assert str(one).startswith("4 of 4 trials over, the strategy has finished, best score 3")
     assert not any(one.has_finished for one in seen)
     assert str(seen[1]).startswith("1 of 80 trials over, ")
     assert Experiment(SPACE, score, "grid", directory=tmp_path).run(90).has_finished
@@ -196,7 +196,7 @@ def test_a_strategy_that_has_finished_before_there_are_enough_trials(tmp_path):
 def test_fewer_trials_asked_for_than_are_over(tmp_path):
     experiment = Experiment(SPACE, score, "random", directory=tmp_path)
     assert str(experiment.run(3)).startswith("3 of 3 trials over, ")
-    assert str(experiment.run(2)).startswith("3 trials over, ")
+    assert str(experiment.run(2)).startswith("3 of 3 trials over, ")
 
 
 def test_a_strategy_that_waits_has_not_finished(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError, InfeasibleError
-from hwnas.strategy import Certified, Outcome, Proposal
+from hwnas.strategy import Certified, Outcome
 from tests.strategy.planted import PlantedEvaluator, best_feasible, budget_at, planted_space, random_table, run
 
 SPACE = planted_space(2)
@@ -131,22 +131,25 @@ def test_finalists_contain_the_feasible_network_with_the_most_macs():
 
 def test_an_evaluated_architecture_that_is_better_beyond_doubt_is_handed_on():
     budget = budget_at(SPACE, LATENCY, 0.5)
-    strategy = Certified(SPACE, [budget], num_samples=60, seed=0)
-    run(strategy, PlantedEvaluator(UTILITY))
-    optimum = strategy.derive([budget])
-    assert optimum.note == ""
+    strategy = Certified(SPACE, [budget], num_samples=60, num_finalists=2, seed=0)
     rng = np.random.default_rng(0)
-    other = next(a for a in SPACE.enumerate() if budget.holds(a) and a != optimum.architecture)
     right = rng.uniform(size=1000) < 0.5
     better = right | (rng.uniform(size=1000) < 0.2)
-    for architecture, correct in ((optimum.architecture, right), (other, better)):
-        strategy.tell(
-            Proposal(architecture=architecture, fidelity="trained"),
-            Outcome(score=float(correct.mean()), loss=0.0, scores=correct.astype(np.float32)),
-        )
+    planted, finalists = PlantedEvaluator(UTILITY), []
+
+    def evaluate(proposal):
+        if proposal.fidelity != "trained":
+            return planted(proposal)
+        correct = better if finalists else right
+        finalists.append(proposal.architecture)
+        return Outcome(score=float(correct.mean()), loss=0.0, scores=correct.astype(np.float32))
+
+    run(strategy, evaluate)
+    optimum, other = finalists
     derived = strategy.derive([budget])
     assert derived.architecture == other
-    assert derived.runner_up == optimum.architecture
+    assert derived.runner_up == optimum
+    assert derived.certificate is not None
     assert "rank 2 of 2" in derived.note
 
 

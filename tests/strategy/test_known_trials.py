@@ -50,9 +50,10 @@ def test_one_description_for_several_searches() -> None:
     assert proposals[:40] == proposals[40:]
 
 
-def test_a_strategy_that_counts_what_it_asked_for() -> None:
+@pytest.mark.parametrize("between", [(), (Deduplication(),), (MultipleEvaluation(2), FailureHandler(retry=1))])
+def test_a_strategy_that_counts_what_it_asked_for(between) -> None:
     with pytest.raises(StrategyError, match=r"Certified can only be told of what it asked for\. Give known"):
-        Chain(Certified(SPACE), KNOWN)
+        Chain(Certified(SPACE), KNOWN, *between)
 
 
 MANY = Space([Choice("kind", tuple(range(1000))), *(Choice(f"part{n}", (0, 1)) for n in range(20))])
