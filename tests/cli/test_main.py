@@ -102,7 +102,7 @@ def test_interrupted_is_130_and_says_how_to_go_on() -> None:
         "    signal.pause()\n"
         "module.main([])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert done.returncode == 128 + signal.SIGINT
     assert "the same command goes on" in done.stderr
 
@@ -127,7 +127,7 @@ def test_a_warning_is_a_line_on_stderr() -> None:
         "    warnings.warn('the machine is [busy]', stacklevel=1)\n"
         "module.main([])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "warning: the machine is [busy]\n"
 

@@ -81,13 +81,17 @@ def test_a_trial_that_hangs_with_the_interpreters_lock_is_ended(start):
     assert well.status == "complete"
 
 
-def test_waiting_for_ones_turn_does_not_count_towards_the_limit(start):
-    """Two blocks of 0.4 seconds one after the other, each limited to 0.7; after one whose holder dies."""
-    tasks = [task_of(number, 0.7, do="alone", name="the test's device") for number in range(2)]
-    ended = run(start("misbehave", 2), task_of(2, do="die alone", name="the test's device"), *tasks)
-    assert [each.status for each in ended] == ["complete", "complete", "lost"]
-    (_, end), (begin, _) = sorted((each.metrics["begin"], each.metrics["end"]) for each in ended[:2])
-    assert end <= begin
+def test_waiting_for_ones_turn_does_not_count_towards_the_limit(start, tmp_path):
+    """A block of 0.1 seconds that may take 2, behind one of 4 seconds; after one whose holder dies."""
+    executor, name, inside = start("misbehave", 2), "the test's device", tmp_path / "inside"
+    [lost] = run(executor, task_of(2, do="die alone", name=name))
+    executor.submit(task_of(1, do="alone", name=name, seconds=4.0, path=str(inside)))
+    while not inside.exists():
+        assert executor.wait(0.05) == []
+    executor.submit(task_of(0, 2.0, do="alone", name=name, seconds=0.1))
+    before, after = executor.wait(60.0) + executor.wait(60.0)
+    assert [each.status for each in (lost, before, after)] == ["lost", "complete", "complete"]
+    assert before.metrics["end"] <= after.metrics["begin"]
 
 
 def test_an_evaluator_that_cannot_be_made_is_told_at_the_start(start):
@@ -137,7 +141,7 @@ def test_trials_that_wait_for_room_are_told_of(start, cluster):
     options = {"num_slots": 2, "resources": {"narrow": 1}, "start_timeout_seconds": 1.0}
     executor = start("misbehave", **options)
     for number in range(2):
-        executor.submit(task_of(number, do="sleep", seconds=4))
+        executor.submit(task_of(number, do="sleep", seconds=6))
     # The second; on a machine that is busy the first as well, whose worker there has to start.
     with pytest.warns(UserWarning, match=r"(1 trial waits|2 trials wait) for room .*narrow 1 \(the cluster has 1, "):
         executor.wait(2.5)
@@ -177,7 +181,7 @@ def test_two_experiments_on_two_machines_never_measure_at_once(start, cluster, t
         environment = {"TMPDIR": str(tmp_path / name)}
         nodes.append(cluster.add_node(num_cpus=1, resources={name: 1}, env_vars=environment))
     left, right = (start("misbehave", 2, resources={name: 1}) for name in ("left", "right"))
-    tasks = [task_of(number, do="alone", name="the phone") for number in range(2)]
+    tasks = [task_of(number, do="alone", name="the phone", seconds=0.4) for number in range(2)]
     for executor in (left, right):
         for task in tasks:
             executor.submit(task)
@@ -193,11 +197,11 @@ def test_two_experiments_on_two_machines_never_measure_at_once(start, cluster, t
 
     # An experiment that ends within its block leaves the way free.
     inside = tmp_path / "inside"
-    left.submit(task_of(7, do="hold", name="the phone", path=str(inside)))
+    left.submit(task_of(7, do="alone", name="the phone", seconds=1000, path=str(inside)))
     while not inside.exists():
         assert left.wait(0.05) == []
     left.close()
-    [after] = run(right, task_of(8, do="alone", name="the phone"))
+    [after] = run(right, task_of(8, do="alone", name="the phone", seconds=0.0))
     assert after.status == "complete"
     for node in nodes:
         cluster.remove_node(node)
@@ -215,7 +219,7 @@ def test_results_come_one_by_one(start):
 
 def test_without_its_mailbox_an_experiment_ends(start):
     executor = start("misbehave")
-    executor.submit(task_of(0, do="alone", name="x"))
+    executor.submit(task_of(0, do="alone", name="x", seconds=0.0))
     ray.kill(executor._mailbox)
     with pytest.raises(DeviceError, match=r"The cluster has gone, or the process there .*Run the experiment again"):
         executor.wait(30.0)

@@ -81,12 +81,10 @@ def misbehave(architecture, context) -> dict[str, float]:
     elif what == "alone":
         with context.exclusive(str(architecture["name"])):
             begin = time.time()
-            time.sleep(0.4)
+            if "path" in architecture:
+                path.touch()
+            time.sleep(architecture["seconds"])
             return {"score": 1, "begin": begin, "end": time.time()}
-    elif what == "hold":
-        with context.exclusive(str(architecture["name"])):
-            path.touch()
-            time.sleep(1000)
     elif what == "sleep":
         time.sleep(architecture["seconds"])
     elif what == "die alone":

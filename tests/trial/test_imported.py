@@ -48,7 +48,7 @@ def project(tmp_path, monkeypatch):
 )
 def test_however_the_program_was_begun(project, arguments, expected):
     program = subprocess.run(
-        [sys.executable, *arguments], cwd=project, check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, *arguments], cwd=project, check=True, capture_output=True, text=True, timeout=300
     )
     reference = program.stdout.strip()
     assert reference == expected.format(project=project)
