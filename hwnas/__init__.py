@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from hwnas.errors import HwnasError as HwnasError, InfeasibleError as InfeasibleError
     from hwnas.experiment import (
         Experiment as Experiment,
+        InlineExecutor as InlineExecutor,
         Metric as Metric,
+        ProcessPool as ProcessPool,
+        RayExecutor as RayExecutor,
         export_optuna as export_optuna,
         import_optuna as import_optuna,
         retrain as retrain,
@@ -107,16 +110,15 @@ if TYPE_CHECKING:
     )
     from hwnas.train import (
         FinalRecipe as FinalRecipe,
-        FunctionEvaluator as FunctionEvaluator,
         Recipe as Recipe,
         SupernetEvaluator as SupernetEvaluator,
-        TableEvaluator as TableEvaluator,
         TrainEvaluator as TrainEvaluator,
         fine_tune as fine_tune,
         load_weights as load_weights,
         read_weights as read_weights,
         train_supernet as train_supernet,
     )
+    from hwnas.trial import FunctionEvaluator as FunctionEvaluator, TableEvaluator as TableEvaluator
 
 __version__ = "0.1.0"
 
@@ -125,7 +127,10 @@ _NAMES_OF = {
     "hwnas.data": "Splits Task load_data split",
     "hwnas.device": "Runtime connect measure verify",
     "hwnas.errors": "HwnasError InfeasibleError",
-    "hwnas.experiment": "Experiment Metric export_optuna import_optuna retrain search search_each",
+    "hwnas.experiment": (
+        "Experiment InlineExecutor Metric ProcessPool RayExecutor export_optuna import_optuna retrain search "
+        "search_each"
+    ),
     "hwnas.export": "export_onnx",
     "hwnas.measurement": "Fingerprint Measurement",
     "hwnas.nn": (
@@ -145,9 +150,9 @@ _NAMES_OF = {
         "RegularizedEvolution SPOS SampleProfilerPenalty SuccessiveHalving TPE TrialLimit"
     ),
     "hwnas.train": (
-        "FinalRecipe FunctionEvaluator Recipe SupernetEvaluator TableEvaluator TrainEvaluator fine_tune load_weights "
-        "read_weights train_supernet"
+        "FinalRecipe Recipe SupernetEvaluator TrainEvaluator fine_tune load_weights read_weights train_supernet"
     ),
+    "hwnas.trial": "FunctionEvaluator TableEvaluator",
 }
 _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 

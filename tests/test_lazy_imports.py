@@ -32,6 +32,7 @@ def test_space_cost_solve_store_and_trial_do_not_load_torch() -> None:
     names = ("space", "cost", "solve", "store", "trial", "trace", "measurement")
     loaded = loaded_after("import " + ", ".join(f"hwnas.{name}" for name in names))
     assert not loaded & {"torch", "timm", "onnx", "onnxruntime", "accelerate"}
+    assert "torch" not in loaded_after("import hwnas; hwnas.FunctionEvaluator, hwnas.TableEvaluator")
 
 
 def test_importing_every_module_writes_nothing_and_sets_no_logging(tmp_path: pathlib.Path) -> None:

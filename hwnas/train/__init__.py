@@ -19,8 +19,6 @@ unused.py       what a step does not use stays as it is
     inputs.py       whether data fit a space
     losses.py       cross-entropy and distillation
 processes.py    devices, precision and several processes, through accelerate
-
-What evaluates trials of experiments is in `hwnas.trial`, and here too by name.
 """
 
 from hwnas.train.batch_norm import batch_statistics, reestimate_batch_norm
@@ -34,36 +32,20 @@ from hwnas.train.loop import Progress, StepContext, TrainingResult, train
 from hwnas.train.recipe import Precision, Recipe
 from hwnas.train.supernet import load_supernet, save_supernet, train_supernet
 from hwnas.train.train_evaluator import TrainEvaluator
-from hwnas.trial import (
-    Evaluated,
-    EvaluatorReference,
-    FunctionEvaluator,
-    TableEvaluator,
-    TrialContext,
-    TrialEvaluator,
-    TrialStopped,
-)
 
 __all__ = [
     "Checkpoint",
-    "Evaluated",
     "Evaluation",
     "Evaluator",
-    "EvaluatorReference",
     "FinalRecipe",
-    "FunctionEvaluator",
     "Precision",
     "Progress",
     "Recipe",
     "Run",
     "StepContext",
     "SupernetEvaluator",
-    "TableEvaluator",
     "TrainEvaluator",
     "TrainingResult",
-    "TrialContext",
-    "TrialEvaluator",
-    "TrialStopped",
     "batch_statistics",
     "check_inputs",
     "evaluate_accuracy",

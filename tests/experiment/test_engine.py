@@ -13,7 +13,7 @@ from hwnas.experiment.engine import Engine
 from hwnas.space import Architecture, Choice, Space
 from hwnas.store import TrialStore
 from hwnas.strategy import Chain, Deduplication, Outcome, Proposal, Random
-from hwnas.train import FunctionEvaluator
+from hwnas.trial import FunctionEvaluator
 from tests.experiment.many_trials import COST, SPACE, Shuffled, evolution, score
 
 

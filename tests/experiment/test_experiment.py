@@ -15,7 +15,8 @@ from hwnas.experiment import Experiment, InlineExecutor, Metric, read_experiment
 from hwnas.store import TrialStore
 from hwnas.strategy import Random, unbound
 from hwnas.testing import FakeRuntime
-from hwnas.train import SupernetEvaluator, TableEvaluator
+from hwnas.train import SupernetEvaluator
+from hwnas.trial import TableEvaluator
 from tests.experiment.examples import tiny_data, tiny_space
 from tests.experiment.many_trials import COST, SPACE, Shuffled, evolution, score
 

@@ -12,7 +12,7 @@ from hwnas.errors import BudgetError, ConfigError, ExportError, RunDirectoryErro
 from hwnas.experiment import Experiment, InlineExecutor, Metric
 from hwnas.space import Choice, Space
 from hwnas.strategy import DARTS, FailureHandler, Filter, Random, unbound
-from hwnas.train import FunctionEvaluator
+from hwnas.trial import FunctionEvaluator
 from tests.experiment.many_trials import COST, SPACE, score
 
 
