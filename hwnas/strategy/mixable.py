@@ -14,7 +14,20 @@ from hwnas.nn import ModelSpace, Paths, Selection
 
 __all__ = ["SAMPLING_STRATEGIES", "require_mixable"]
 
-SAMPLING_STRATEGIES = ("certified", "enas", "evolution", "random", "spos")
+SAMPLING_STRATEGIES = (
+    "certified",
+    "enas",
+    "evolution",
+    "grid",
+    "local_search",
+    "nsga2",
+    "optuna",
+    "policy_rl",
+    "predictor_guided",
+    "random",
+    "spos",
+    "tpe",
+)
 """Those that run one option of a choice at a time, and so can search any space."""
 
 
