@@ -14,6 +14,7 @@ HwnasError                     1  a defect of ours, if it is raised as itself
 │   ├── RunDirectoryError         a run directory of another configuration, or in use
 │   ├── SpaceError                a space that cannot be: no choices, one label twice
 │   ├── StoreError                a damaged, foreign or newer database
+│   │   └── StoreInUseError       one that another process is writing
 │   ├── StrategyError             a space that a strategy cannot search
 │   ├── TraceError                a module that cannot be traced, an operator nobody can count
 │   └── TrainingError             training that diverged
@@ -42,6 +43,7 @@ __all__ = [
     "RunDirectoryError",
     "SpaceError",
     "StoreError",
+    "StoreInUseError",
     "StrategyError",
     "TraceError",
     "TrainingError",
@@ -106,6 +108,10 @@ class SpaceError(BadInputError):
 
 class StoreError(BadInputError):
     """A database that is damaged, of another program, or written by a newer hwnas."""
+
+
+class StoreInUseError(StoreError):
+    """A database that another process is writing; the message names its process id."""
 
 
 class StrategyError(BadInputError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hwnas.errors import RunDirectoryError, StoreError
+from hwnas.errors import RunDirectoryError, StoreInUseError
 from hwnas.experiment.phases import PHASE, SECONDS
 from hwnas.store import TrialStore
 
@@ -54,10 +54,8 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
         )
     try:
         store = TrialStore(database)
-    except StoreError as error:
-        if "another process" in str(error):
-            raise RunDirectoryError(f"The run in {directory} is in use: {error}") from error
-        raise
+    except StoreInUseError as error:
+        raise RunDirectoryError(f"The run in {directory} is in use: {error}") from error
     with contextlib.ExitStack() as closing:  # whatever is wrong, the next one is let in
         closing.enter_context(store)
         wanted = json.loads(json.dumps(configuration))

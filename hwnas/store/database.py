@@ -59,7 +59,8 @@ class Database:
 
     Raises:
         StoreError: the file is truncated, damaged, of another program or of a newer hwnas (it is left untouched), it
-            does not exist and `write` is false, another process writes it, or it cannot be made.
+            does not exist and `write` is false, or it cannot be made.
+        StoreInUseError: another process writes it.
     """
 
     def __init__(
@@ -145,10 +146,14 @@ class Database:
         try:
             return json.loads(text)
         except (TypeError, ValueError) as error:
-            raise StoreError(
-                f"{self.path} is damaged: it has {text!r:.80} in the place of JSON. It was left as it is; restore it "
-                "from a copy, or give another path."
-            ) from error
+            raise self.damaged(text, "JSON") from error
+
+    def damaged(self, found: object, wanted: str) -> StoreError:
+        """The error for `found` in the place of what was written: SQLite itself sees damaged pages only."""
+        return StoreError(
+            f"{self.path} is damaged: it has {found!r:.80} in the place of {wanted}. It was left as it is; restore it "
+            "from a copy, or give another path."
+        )
 
     def set_fact(self, name: str, value: object) -> None:
         """Keep a JSON value under `name`, in place of what was there."""

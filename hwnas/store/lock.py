@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from hwnas.errors import StoreError
+from hwnas.errors import StoreInUseError
 
 __all__ = ["WriterLock", "writer_of"]
 
@@ -21,7 +21,7 @@ class WriterLock:
     the writer's process id for the message only.
 
     Raises:
-        StoreError: another process (or another store of this one) is writing; the message names its pid.
+        StoreInUseError: another process (or another store of this one) is writing; the message names its pid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class WriterLock:
                 continue
             pid = _pid(self._descriptor)
             os.close(self._descriptor)
-            raise StoreError(
+            raise StoreInUseError(
                 f"{path} is being written by another process (pid {pid}). Wait until it ends, or give another path."
             )
         os.ftruncate(self._descriptor, 0)

@@ -92,9 +92,16 @@ class MeasurementStore(Database):
 
     @property
     def fingerprint(self) -> Fingerprint | None:
-        """Where this was measured; None before `bind`."""
+        """Where this was measured; None before `bind`.
+
+        Raises:
+            StoreError: what is kept is damaged.
+        """
         fields = self.fact("fingerprint")
-        return None if fields is None else Fingerprint(**fields)
+        try:
+            return None if fields is None else Fingerprint(**fields)
+        except TypeError as error:
+            raise self.damaged(fields, "a fingerprint") from error
 
     def add(self, visit: Visit) -> None:
         """Write a finished visit; it is on disk when this returns.
@@ -113,7 +120,11 @@ class MeasurementStore(Database):
         )
 
     def visits(self) -> list[Visit]:
-        """All finished visits, ordered by key and round (not by time: a resumed session reads the same)."""
+        """All finished visits, ordered by key and round (not by time: a resumed session reads the same).
+
+        Raises:
+            StoreError: one of them is damaged.
+        """
         rows = self.execute(
             "SELECT key, round, kind, samples_ms, references_ms, steady FROM visits ORDER BY key, round"
         )
@@ -122,17 +133,24 @@ class MeasurementStore(Database):
                 key=key,
                 round=number,
                 kind=kind,
-                samples_ms=tuple(json.loads(samples)),
-                references_ms=tuple(json.loads(references)),
-                steady=tuple(json.loads(steady)),
+                samples_ms=tuple(self.json(samples)),
+                references_ms=tuple(self.json(references)),
+                steady=tuple(self.json(steady)),
             )
             for key, number, kind, samples, references, steady in rows
         ]
 
     def model(self, name: str) -> bytes | None:
-        """The ONNX file kept under `name`; None where there is none."""
+        """The ONNX file kept under `name`; None where there is none.
+
+        Raises:
+            StoreError: it is damaged.
+        """
         rows = self.execute("SELECT onnx FROM models WHERE name = ?", (name,))
-        return zlib.decompress(rows[0][0]) if rows else None
+        try:
+            return zlib.decompress(rows[0][0]) if rows else None
+        except zlib.error as error:
+            raise self.damaged(rows[0][0], "a compressed model") from error
 
     def set_model(self, name: str, onnx: bytes) -> None:
         """Keep an ONNX file (compressed) under `name`, in place of what was there."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hwnas.errors import StoreError
+from hwnas.errors import StoreError, StoreInUseError
 from hwnas.store.database import Database, Schema
 
 FIRST = "CREATE TABLE rows (value BLOB)"
@@ -109,7 +109,7 @@ def test_an_older_schema_is_raised(path):
 
 
 def test_a_second_writer_is_refused_and_names_the_first(path):
-    with Database(path, SCHEMA), pytest.raises(StoreError, match=rf"written by another process \(pid {os.getpid()}\)"):
+    with Database(path, SCHEMA), pytest.raises(StoreInUseError, match=rf"another process \(pid {os.getpid()}\)"):
         Database(path, SCHEMA)
     Database(path, SCHEMA).close()
 

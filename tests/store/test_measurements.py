@@ -1,4 +1,5 @@
 import dataclasses
+import zlib
 
 import pytest
 
@@ -55,6 +56,28 @@ def test_facts_and_models(path):
         store.set_model("reference", b"onnx" * 1000)
         assert store.fact("baseline_ms") == 1.25
         assert store.model("reference") == b"onnx" * 1000
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "damage", "match"),
+    [
+        (MeasurementStore.visits, b"[1.0, 1.1]", b"[1.0, 1.1\x00", r"it has '\[1.0, 1.1\\x00' in the place of JSON"),
+        (MeasurementStore.visits, b"[true, false]", b"[true, fals\x7f]", "in the place of JSON. It was left as it is"),
+        (lambda store: store.fingerprint, b'"batch_size"', b'"batch_zize"', "'batch_zize': .* place of a fingerprint"),
+        (lambda store: store.model("reference"), zlib.compress(b"onnx", 6), b"onnx", "place of a compressed model"),
+    ],
+)
+def test_what_is_damaged_where_sqlite_does_not_notice(path, read, text, damage, match):
+    with MeasurementStore(path) as store:
+        store.bind(FINGERPRINT)
+        store.add(visit())
+        store.set_model("reference", b"onnx")
+    content = path.read_bytes()
+    assert content.count(text) == 1
+    path.write_bytes(content.replace(text, damage.ljust(len(text))))
+    for write in (False, True):
+        with MeasurementStore(path, write=write) as store, pytest.raises(StoreError, match=match):
+            read(store)
 
 
 def test_a_store_of_trials_is_no_table(path):
