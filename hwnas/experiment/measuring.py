@@ -15,6 +15,7 @@ from hwnas.experiment.deployment import device_for
 from hwnas.nn import ModelSpace
 from hwnas.profiler import Profiler
 from hwnas.space import Architecture
+from hwnas.strategy.given import given_profiler
 from hwnas.trial.attempt import ERRORS, described
 
 __all__ = ["check_profilers", "measured_profilers", "profiled"]
@@ -33,14 +34,10 @@ def check_profilers(given: Mapping[str, Profiler] | None) -> dict[str, Profiler]
             f"`profilers` must be a mapping from names to profilers, as {{'macs': FlopsProfiler(space)}}; got "
             f"{given!r:.80}."
         )
-    for name, profiler in given.items():
+    for name in given:
         if not isinstance(name, str) or not name:
             raise ConfigError(f"`profilers` must have names, which are texts; got {name!r:.80}.")
-        if isinstance(profiler, type) or not isinstance(profiler, Profiler):
-            raise ConfigError(
-                f"`profilers` must have profilers, with `profile(architecture)`; got {profiler!r:.80} for {name!r}."
-            )
-    return dict(given)
+    return {name: given_profiler(f"`profilers[{name!r}]`", profiler) for name, profiler in given.items()}
 
 
 def measured_profilers(

@@ -15,15 +15,15 @@ from hwnas.errors import BadInputError, BudgetError
 from hwnas.nn import Inputs, ModelSpace
 from hwnas.space import Distribution, Option, Space
 
-__all__ = ["CostProfiler", "Profiler", "cost_of", "model_space_of"]
+__all__ = ["CostProfiler", "Profiler", "model_space_of"]
 
 
 @runtime_checkable
 class Profiler(Protocol):
     """Anything that says what an architecture costs.
 
-    Strategies that only compare architectures take any profiler. Those that solve or differentiate need a table: they
-    ask `cost_of`, which refuses a profiler without the attributes of `CostProfiler` by name.
+    Strategies that only compare architectures take any profiler. Those that solve or differentiate need a table, the
+    `cost` of a `CostProfiler`, and refuse a profiler without one by name.
     """
 
     def profile(self, architecture: Mapping[str, Option]) -> float:
@@ -131,25 +131,6 @@ class CostProfiler:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name} in {self.unit}, {len(self.space.choices)} choices)"
-
-
-def cost_of(profiler: object, *, needed_by: str) -> CostTable | MaxTable:
-    """The table of a profiler.
-
-    Args:
-        profiler: any.
-        needed_by: what needs a table, for the message.
-
-    Raises:
-        BadInputError: it has none.
-    """
-    cost = getattr(profiler, "cost", None)
-    if not isinstance(cost, CostTable | MaxTable):
-        raise BadInputError(
-            f"{needed_by} needs a profiler with a table; {type(profiler).__name__} has no `cost` that is a CostTable "
-            "or MaxTable. Give it one (CostTable.from_options), or use a strategy that only compares architectures."
-        )
-    return cost
 
 
 def model_space_of(space: ModelSpace | nn.Module, example_inputs: Inputs | None) -> ModelSpace:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 
 from hwnas.arguments import finite_number
 from hwnas.cost import Budget, CostTable, MaxTable, format_quantity
-from hwnas.errors import BadInputError, ConfigError, InfeasibleError
+from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.profiler import Profiler
 from hwnas.solve import maximise
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import repair, require_feasible
+from hwnas.strategy.given import given_profiler
 from hwnas.strategy.penalties import require_profiler_of
 
 __all__ = ["Filter", "RangeProfilerFilter", "accepted", "check_filter", "limits_of"]
@@ -47,14 +48,10 @@ class RangeProfilerFilter:
             max: the greatest cost, in the profiler's unit; None for no upper end.
 
         Raises:
-            BadInputError: a profiler without a method `profile`.
-            ConfigError: no end at all, ends that are no finite numbers, or in the wrong order.
+            ConfigError: a profiler without a method `profile`, no end at all, ends that are no finite numbers, or in
+                the wrong order.
         """
-        if not isinstance(profiler, Profiler):
-            raise BadInputError(
-                "RangeProfilerFilter needs a profiler, with a method `profile(architecture)`; got "
-                f"{type(profiler).__name__}."
-            )
+        self.profiler = given_profiler("`profiler` of a RangeProfilerFilter", profiler)
         if min is None and max is None:
             raise ConfigError("RangeProfilerFilter needs `min`, `max` or both; got neither.")
         for name, value in (("min", min), ("max", max)):
@@ -62,7 +59,6 @@ class RangeProfilerFilter:
                 finite_number(name, value, otherwise="in the profiler's unit, or None")
         if min is not None and max is not None and min > max:
             raise ConfigError(f"`min` must be at most `max` ({max:g}); got {min:g}.")
-        self.profiler = profiler
         self.min = -math.inf if min is None else float(min)
         self.max = math.inf if max is None else float(max)
 

@@ -23,6 +23,7 @@ from hwnas.cost import CostTable
 from hwnas.errors import BadInputError, ConfigError
 from hwnas.profiler import Profiler
 from hwnas.space import Distribution, Option, Space
+from hwnas.strategy.given import additive_cost, given_profiler
 
 __all__ = [
     "Aggregate",
@@ -148,18 +149,15 @@ class ExpectationProfilerPenalty:
             aggregate: whether a multiple is added to the loss, or the loss multiplied by a power.
 
         Raises:
-            BadInputError: a profiler without a table, or of a maximum such as peak memory.
-            ConfigError: another argument that is out of range.
+            ConfigError: a profiler without a table, or of a maximum such as peak memory; another argument that is out
+                of range.
         """
-        cost = getattr(profiler, "cost", None)
-        if not isinstance(cost, CostTable):
-            raise BadInputError(
-                "ExpectationProfilerPenalty needs a profiler whose `cost` is a CostTable, since only a sum of tables "
-                f"has an exact expectation; that of {type(profiler).__name__} is {type(cost).__name__}. Use "
-                "SampleProfilerPenalty with a strategy that samples architectures."
-            )
         self.profiler = profiler
-        self._cost = cost
+        self._cost = additive_cost(
+            "The profiler of an ExpectationProfilerPenalty",
+            profiler,
+            instead="Use SampleProfilerPenalty with a strategy that samples architectures",
+        )
         self._formula = _Formula(baseline, scale, nonlinear, aggregate)
 
     def __call__(
@@ -205,15 +203,9 @@ class SampleProfilerPenalty:
         """See `ExpectationProfilerPenalty`; the profiler needs no table here.
 
         Raises:
-            BadInputError: a profiler without a method `profile`.
-            ConfigError: another argument that is out of range.
+            ConfigError: a profiler without a method `profile`, or another argument that is out of range.
         """
-        if not isinstance(profiler, Profiler):
-            raise BadInputError(
-                "SampleProfilerPenalty needs a profiler, with a method `profile(architecture)`; got "
-                f"{type(profiler).__name__}."
-            )
-        self.profiler = profiler
+        self.profiler = given_profiler("`profiler` of a SampleProfilerPenalty", profiler)
         self.scale = scale
         self._formula = _Formula(baseline, scale, nonlinear, aggregate)
 

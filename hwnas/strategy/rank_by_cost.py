@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
-from hwnas.arguments import real_number
 from hwnas.cost import Budget
-from hwnas.errors import BadInputError, StrategyError
 from hwnas.profiler import Profiler
+from hwnas.strategy.given import given_cost, given_profiler
 from hwnas.strategy.middleware import is_stopped
 from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
 
@@ -24,16 +22,13 @@ class RankByCost:
         profiler: of the cost.
 
     Raises:
-        BadInputError: a profiler without `profile`.
+        ConfigError: a profiler without `profile`.
     """
 
     profiler: Profiler
 
     def __post_init__(self) -> None:
-        if isinstance(self.profiler, type) or not isinstance(self.profiler, Profiler):
-            raise BadInputError(
-                f"RankByCost needs a profiler, with `profile(architecture)`; got {self.profiler!r:.80}."
-            )
+        given_profiler("`profiler` of a RankByCost", self.profiler)
 
     def wrap(self, strategy: Strategy) -> Strategy:
         """See `Middleware`."""
@@ -57,14 +52,8 @@ class _Ranked:
         Raises:
             StrategyError: the profiler gave no number.
         """
-        cost = self._profiler.profile(proposal.architecture)
-        number = real_number(cost)
-        if number is None or math.isnan(number):
-            raise StrategyError(
-                f"The profiler of a RankByCost must give a number; it gave {cost!r:.80} for "
-                f"{dict(proposal.architecture)!r:.200}."
-            )
-        self._strategy.tell(proposal, dataclasses.replace(outcome, tie=-number))
+        cost = given_cost("The profiler of a RankByCost", self._profiler, proposal.architecture)
+        self._strategy.tell(proposal, dataclasses.replace(outcome, tie=-cost))
 
     def should_stop(self, proposal: Proposal, step: int, score: float) -> bool:
         """Hand it on."""

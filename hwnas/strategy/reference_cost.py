@@ -12,11 +12,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from hwnas.cost import STANDARD_UNITS, CostTable, format_quantity
+from hwnas.cost import STANDARD_UNITS, format_quantity
 from hwnas.cost.quantity import parse_quantity
 from hwnas.errors import BudgetError, ConfigError
 from hwnas.profiler import Profiler
 from hwnas.space import Distribution, Space
+from hwnas.strategy.given import additive_cost
 from hwnas.strategy.penalties import expected_cost, require_profiler_of
 
 __all__ = ["ReferenceCost"]
@@ -50,13 +51,7 @@ class ReferenceCost:
                 space comes near.
         """
         require_profiler_of(profiler, space, what="profiler", strategy=strategy)
-        cost = getattr(profiler, "cost", None)
-        if not isinstance(cost, CostTable):
-            raise ConfigError(
-                f"The profiler of {strategy} must have a `cost` that is a CostTable, since only a sum of tables has an "
-                f"exact expectation; that of {type(profiler).__name__} is {type(cost).__name__}. Give a budget on it "
-                "instead."
-            )
+        cost = additive_cost(f"The profiler of {strategy}", profiler, instead="Give a budget on it instead")
         unit, factor = _standard(cost.unit)
         self.cost = cost if factor == 1.0 else (cost * factor).with_unit(unit)
         self._millions = 1.0 if unit == "ms" else 1e-6 if unit in STANDARD_UNITS.values() else None

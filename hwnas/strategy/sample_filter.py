@@ -9,11 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from hwnas.arguments import finite_number, real_number, whole_number
+from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget, format_quantity
 from hwnas.errors import BadInputError, ConfigError, StrategyError
 from hwnas.profiler import Profiler
 from hwnas.space import Architecture, Option
+from hwnas.strategy.given import given_cost, given_profiler
 from hwnas.strategy.middleware import is_stopped
 from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
 from hwnas.strategy.stand_in import StandIn, best_evaluated, check_stand_in, stand_in
@@ -65,8 +66,8 @@ class LatencyFilter:
         patience: as of `Filter`.
 
     Raises:
-        BadInputError: a profiler without `profile`, or of another unit than milliseconds.
-        ConfigError: a threshold that is not positive and finite, and as of `Filter`.
+        BadInputError: a profiler of another unit than milliseconds.
+        ConfigError: a profiler without `profile`, a threshold that is not positive and finite, and as of `Filter`.
     """
 
     profiler: Profiler
@@ -75,10 +76,7 @@ class LatencyFilter:
     patience: int = dataclasses.field(default=1000, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.profiler, type) or not isinstance(self.profiler, Profiler):
-            raise BadInputError(
-                f"A LatencyFilter needs a profiler, with `profile(architecture)`; got {self.profiler!r:.80}."
-            )
+        given_profiler("`profiler` of a LatencyFilter", self.profiler)
         unit = getattr(self.profiler, "unit", "ms")
         if unit != "ms":
             raise BadInputError(
@@ -137,13 +135,7 @@ class _ByLatency:
         self._nearest_ms = math.inf
 
     def accepts(self, architecture: Architecture) -> bool:
-        given = self._profiler.profile(architecture)
-        latency_ms = real_number(given)
-        if latency_ms is None or math.isnan(latency_ms):
-            raise StrategyError(
-                f"The profiler of a LatencyFilter must give a number; it gave {given!r:.80} for "
-                f"{dict(architecture)!r:.200}."
-            )
+        latency_ms = given_cost("The profiler of a LatencyFilter", self._profiler, architecture)
         if latency_ms <= self._threshold_ms:
             return True
         self._nearest_ms = min(self._nearest_ms, latency_ms)

@@ -91,8 +91,8 @@ class NoStrategy:
             for wrong in (3, None, InlineExecutor, ["inline"])
         ),
         ({"profilers": [1]}, ConfigError, r"`profilers` must be a mapping from names to profilers.*; got \[1\]"),
-        ({"profilers": {"macs": 3}}, ConfigError, "`profilers` must have profilers, .*; got 3 for 'macs'"),
-        ({"profilers": {"macs": NumParamsProfiler}}, ConfigError, "must have profilers, .*got <class .* for 'macs'"),
+        ({"profilers": {"macs": 3}}, ConfigError, r"`profilers\['macs'\]` must be a profiler, .*; got 3"),
+        ({"profilers": {"macs": NumParamsProfiler}}, ConfigError, "must be a profiler, .*; got <class "),
         ({"profilers": {3: Sum()}}, ConfigError, "`profilers` must have names, which are texts; got 3"),
         *(
             ({"metrics": wrong}, ConfigError, "`metrics` must be a list of Metric, .*; got")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hwnas.cost import Calibration, CostTable, LatencyTable, MaxTable
+from hwnas.cost import Calibration, LatencyTable, MaxTable
 from hwnas.errors import ArchitectureError, BadInputError, BudgetError, TraceError
 from hwnas.nn import ElasticConv2d, InputChoice, LayerChoice, ModelSpace, Repeat, count
 from hwnas.nn.families.mobilenet_v3 import mobilenet_v3
@@ -23,7 +23,6 @@ from hwnas.profiler import (
     PeakMemoryProfiler,
     Profiler,
     SizeProfiler,
-    cost_of,
 )
 from hwnas.space import Choice, Distribution, Option
 from tests.fingerprints import FINGERPRINT
@@ -282,6 +281,3 @@ def test_any_object_with_profile_is_a_profiler(space: ModelSpace) -> None:
 
     assert isinstance(Mine(), Profiler)
     assert isinstance(FlopsProfiler(space), Profiler)
-    assert isinstance(cost_of(FlopsProfiler(space), needed_by="Certified"), CostTable)
-    with pytest.raises(BadInputError, match="Certified needs a profiler with a table; Mine has no `cost`"):
-        cost_of(Mine(), needed_by="Certified")

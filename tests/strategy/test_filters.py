@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 from hwnas.cost import Budget, CostTable, MaxTable
-from hwnas.errors import BadInputError, ConfigError, InfeasibleError
+from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.space import Choice, Space
 from hwnas.strategy import RangeProfilerFilter
 from hwnas.strategy.filters import accepted, check_filter, limits_of
@@ -131,8 +131,9 @@ def test_arguments_out_of_range(low, high, message):
 
 
 def test_no_profiler():
-    with pytest.raises(BadInputError, match=r"RangeProfilerFilter needs a profiler, .*; got Budget"):
-        RangeProfilerFilter(Budget("macs", 1.0, "macs", MACS), 1.0)
+    for wrong in (TableProfiler, Budget("macs", 1.0, "macs", MACS)):
+        with pytest.raises(ConfigError, match=r"`profiler` of a RangeProfilerFilter must be a profiler, .*; got "):
+            RangeProfilerFilter(wrong, 1.0)
 
 
 def test_checking_any_filter():

@@ -212,7 +212,7 @@ def test_probabilities_that_are_none(macs, values, message):
 
 def test_peak_memory_has_no_expectation_but_a_sample_has_one(model_space):
     memory = PeakMemoryProfiler(model_space)
-    with pytest.raises(BadInputError, match=r"PeakMemoryProfiler is MaxTable. Use SampleProfilerPenalty"):
+    with pytest.raises(ConfigError, match=r"PeakMemoryProfiler is MaxTable. Use SampleProfilerPenalty"):
         ExpectationProfilerPenalty(memory, 1_000)
     architecture = Architecture({"conv": "k3"})
     penalised = SampleProfilerPenalty(memory, memory.profile(architecture) / 2)(
@@ -222,7 +222,7 @@ def test_peak_memory_has_no_expectation_but_a_sample_has_one(model_space):
 
 
 def test_a_user_s_own_profiler_for_samples_only(model_space):
-    with pytest.raises(BadInputError, match="OwnProfiler is NoneType"):
+    with pytest.raises(ConfigError, match="OwnProfiler is NoneType"):
         ExpectationProfilerPenalty(OwnProfiler(3.0), 1.0)
     penalty = SampleProfilerPenalty(OwnProfiler(3.0), 1.5, 4.0)
     penalty.check(model_space.space, "enas")  # does not say whose it is
@@ -230,8 +230,9 @@ def test_a_user_s_own_profiler_for_samples_only(model_space):
 
 
 def test_no_profiler():
-    with pytest.raises(BadInputError, match=r"SampleProfilerPenalty needs a profiler.*got int"):
-        SampleProfilerPenalty(5, 1.0)
+    for wrong in (5, OwnProfiler):
+        with pytest.raises(ConfigError, match=r"`profiler` of a SampleProfilerPenalty must be a profiler, .*; got "):
+            SampleProfilerPenalty(wrong, 1.0)
 
 
 @pytest.mark.parametrize("penalty", [ExpectationProfilerPenalty, SampleProfilerPenalty])

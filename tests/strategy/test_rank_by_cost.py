@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from hwnas.errors import BadInputError, StrategyError
+from hwnas.errors import ConfigError, StrategyError
 from hwnas.profiler import CostProfiler
 from hwnas.strategy import Chain, RankByCost, RegularizedEvolution
 from hwnas.testing.strategy_contract import contract_cost, contract_space
@@ -53,5 +53,7 @@ def test_a_profiler_that_gives_no_number(answer):
 
 def test_what_is_no_profiler_is_refused():
     for wrong in (CostProfiler, "latency", None):
-        with pytest.raises(BadInputError, match=r"RankByCost needs a profiler, with `profile\(architecture\)`; got"):
+        with pytest.raises(
+            ConfigError, match=r"`profiler` of a RankByCost must be a profiler, with `profile\(architecture\)`; got"
+        ):
             RankByCost(wrong)

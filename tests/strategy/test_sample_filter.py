@@ -150,7 +150,7 @@ def test_bad_arguments():
     with pytest.raises(ConfigError, match="`patience` must be a whole number of at least 1; got 0"):
         Filter(lambda sample: True, patience=0)
     for wrong in (CostProfiler, "latency"):
-        with pytest.raises(BadInputError, match=r"LatencyFilter needs a profiler, with `profile\(architecture\)`; got"):
+        with pytest.raises(ConfigError, match=r"`profiler` of a LatencyFilter must be a profiler, with `profile\(arc"):
             LatencyFilter(wrong, 5.0)
     with pytest.raises(
         BadInputError, match=r"a profiler in milliseconds; this one's numbers are in 'macs'\. Use Filter"
