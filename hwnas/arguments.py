@@ -16,7 +16,7 @@ import numpy as np
 
 from hwnas.errors import ConfigError
 
-__all__ = ["finite_number", "path", "real_number", "truth", "whole_number"]
+__all__ = ["finite_number", "integer", "path", "real_number", "truth", "whole_number"]
 
 
 def whole_number(name: str, value: object, *, at_least: int, otherwise: str = "") -> int:
@@ -31,12 +31,7 @@ def whole_number(name: str, value: object, *, at_least: int, otherwise: str = ""
     Raises:
         ConfigError: no whole number (2.0 is none), or one below `at_least`.
     """
-    number = None
-    if hasattr(value, "__index__") and not isinstance(value, bool | np.bool_):
-        try:
-            number = operator.index(value)
-        except TypeError:  # an array of several
-            number = None
+    number = integer(value)
     if number is None or number < at_least:
         raise _refusal(name, value, f"a whole number of at least {at_least}", otherwise)
     return number
@@ -103,6 +98,16 @@ def path(name: str, value: object) -> Path:
     if not isinstance(text, str) or not text or "\0" in text:
         raise _refusal(name, value, "a path, a text or a Path of pathlib", "")
     return Path(text)
+
+
+def integer(value: object) -> int | None:
+    """The whole number that something is; None: no number, or 2.0."""
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # an array of several
+        return None
 
 
 def real_number(value: object) -> float | None:

@@ -27,7 +27,7 @@ class Budget:
 
     Attributes:
         profiler: whose number it is, "latency" for example.
-        limit: in `unit`.
+        limit: in `unit`; a plain float, whatever kind of number it was made from.
         unit: a standard unit ("ms", "bytes", "macs", "params") or a profiler's own.
         cost: in the same unit.
         table: for a latency, the measurements behind the cost: whoever has to keep the budget as measured finds the
@@ -48,7 +48,11 @@ class Budget:
         """
         limit = real_number(self.limit)
         if limit is None or not math.isfinite(limit):
-            raise BudgetError(f"The limit on {self.profiler} must be a finite number; got {self.limit!r}.")
+            raise BudgetError(
+                f"The limit on {self.profiler} must be a finite number, in {self.unit or 'its unit'}; got "
+                f'{self.limit!r:.80}. `parse_budget` reads a limit with a unit, as in "params<=4M".'
+            )
+        object.__setattr__(self, "limit", limit)
         if self.cost.unit and self.cost.unit != self.unit:
             raise BudgetError(
                 f"The limit on {self.profiler} is in {self.unit!r} but its cost in {self.cost.unit!r}; convert one."

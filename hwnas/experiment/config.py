@@ -27,6 +27,7 @@ from typing import Any
 
 import pydantic
 
+from hwnas.arguments import whole_number
 from hwnas.cost import parse_budget
 from hwnas.data import DataName, Preprocessing
 from hwnas.errors import ConfigError, HwnasError
@@ -79,8 +80,7 @@ class DeviceConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("threads", 1), ("batch_size", 1), ("repeats", 1), ("calibrate", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"`{name}` must be at least {least}; got {getattr(self, name)}.")
+            whole_number(name, getattr(self, name), at_least=least)
         if self.calibrate in (1, 2):
             raise ConfigError(f"`calibrate` must be 0 or at least 3; got {self.calibrate}.")
 
@@ -123,8 +123,7 @@ class SearchConfig:
     rivals: Rivals = "score"
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ConfigError(f"`seed` must be at least 0; got {self.seed}.")
+        whole_number("seed", self.seed, at_least=0)
         for budget in self.budgets:
             parse_budget(budget)
         if self.search is not None and search_recipe(self.strategy) is None:

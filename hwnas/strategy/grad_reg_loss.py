@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Mapping
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from hwnas.arguments import finite_number
 from hwnas.errors import ConfigError
 from hwnas.profiler import Profiler
 from hwnas.strategy.logits import Logits
@@ -42,16 +41,13 @@ class GradRegLoss:
             raise ConfigError(
                 f"`grad_reg_loss_type` must be one of {', '.join(get_args(LossType))}, or None; got {kind!r}."
             )
-        for key, value in (params or {}).items():
-            is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-            if key not in _DEFAULTS or not is_number or not 0 <= value < math.inf:
-                raise ConfigError(
-                    f"`grad_reg_loss_params` must have numbers of at least 0 under {', '.join(_DEFAULTS)}; got "
-                    f"{value!r} under {key!r}."
-                )
         self._cost = cost
         self._kind = kind
-        self._params = {**_DEFAULTS, **(params or {})}
+        self._params = dict(_DEFAULTS)
+        for key, value in (params or {}).items():
+            if key not in _DEFAULTS:
+                raise ConfigError(f"`grad_reg_loss_params` has only {', '.join(_DEFAULTS)}; got {key!r}.")
+            self._params[key] = finite_number(f"grad_reg_loss_params[{key!r}]", value, at_least=0)
         if kind == "mul#log":
             self._log_reference = self._log(torch.tensor(cost.reference, dtype=torch.float64), "`reference_latency`")
 

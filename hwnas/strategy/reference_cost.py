@@ -7,11 +7,11 @@ profiler in seconds gives the numbers of one in milliseconds.
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping
 
 from torch import Tensor
 
+from hwnas.arguments import real_number
 from hwnas.cost import STANDARD_UNITS, format_quantity
 from hwnas.cost.quantity import parse_quantity
 from hwnas.errors import BudgetError, ConfigError
@@ -63,13 +63,13 @@ class ReferenceCost:
             )
         if reference is None:
             reference = self.cost.expected(Distribution.uniform(space))
-        is_number = isinstance(reference, numbers.Real) and not isinstance(reference, bool)
-        if not is_number or not least * (1 - _ROUNDING) <= reference <= greatest * (1 + _ROUNDING):
+        number = real_number(reference)
+        if number is None or not least * (1 - _ROUNDING) <= number <= greatest * (1 + _ROUNDING):
             raise ConfigError(
                 f"`{option}` must be a cost that the space can have, in {unit or 'the unit of the profiler'}: from "
                 f"{least:.6g} to {greatest:.6g}; got {reference!r}."
             )
-        self.reference = float(reference)
+        self.reference = number
 
     def expected(self, probabilities: Mapping[str, Tensor]) -> Tensor:
         """The expected cost in the standard unit, as a scalar with its gradient to the probabilities."""

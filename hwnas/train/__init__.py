@@ -23,7 +23,7 @@ processes.py    devices, precision and several processes, through accelerate
 
 from hwnas.train.batch_norm import batch_statistics, reestimate_batch_norm
 from hwnas.train.checkpoint import Checkpoint, Run, latest_checkpoint, read_checkpoint
-from hwnas.train.evaluator import Evaluation, Evaluator, SupernetEvaluator, evaluate_accuracy
+from hwnas.train.evaluator import Evaluation, SupernetEvaluator, evaluate_accuracy
 from hwnas.train.final import FinalRecipe, train_finally
 from hwnas.train.fine_tune import fine_tune
 from hwnas.train.foreign_weights import load_weights, read_weights, weights_fit
@@ -36,7 +36,6 @@ from hwnas.train.train_evaluator import TrainEvaluator
 __all__ = [
     "Checkpoint",
     "Evaluation",
-    "Evaluator",
     "FinalRecipe",
     "Precision",
     "Progress",

@@ -6,13 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hwnas.arguments import whole_number
 from hwnas.data import CLASSIFICATION, Batch, Part, Request, Splits, Task, nth_batch, stream
 from hwnas.errors import ConfigError
 from hwnas.nn import ModelSpace
@@ -25,7 +26,7 @@ from hwnas.train.supernet import load_supernet
 from hwnas.trial import Evaluated, EvaluatorReference, TrialContext
 from hwnas.trial.imported import whole_path
 
-__all__ = ["Evaluation", "Evaluator", "SupernetEvaluator", "evaluate_accuracy"]
+__all__ = ["Evaluation", "SupernetEvaluator", "evaluate_accuracy"]
 
 # Streams of random numbers; the first entry of a seed is the user's.
 _BATCH_NORM, _SEARCH = 11, 12
@@ -53,17 +54,6 @@ class Evaluation:
     def standard_error(self) -> float:
         """The standard error of the mean score; with classes the binomial one."""
         return float(self.scores.std(dtype=np.float64)) / math.sqrt(len(self.scores))
-
-
-class Evaluator(Protocol):
-    """Gives architectures their scores.
-
-    Guarantees: the same architecture gets the same evaluation, in whatever order they come.
-    """
-
-    def evaluate(self, architecture: Architecture) -> Evaluation:
-        """Score one architecture. Called at most once for each, as a search keeps what it got."""
-        ...
 
 
 @torch.no_grad()
@@ -111,7 +101,7 @@ class SupernetEvaluator:
         seed: decides which images make which batch.
 
     Raises:
-        ConfigError: for a number below 1.
+        ConfigError: for a number that is no whole one, or out of range.
         DataError: for data of another shape than the space's example inputs.
     """
 
@@ -126,9 +116,9 @@ class SupernetEvaluator:
         batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        for name, value in (("num_bn_batches", num_bn_batches), ("batch_size", batch_size)):
-            if value < 1:
-                raise ConfigError(f"`{name}` must be at least 1; got {value}.")
+        num_bn_batches = whole_number("num_bn_batches", num_bn_batches, at_least=1)
+        batch_size = whole_number("batch_size", batch_size, at_least=1)
+        seed = whole_number("seed", seed, at_least=0)
         check_inputs(space, splits)
         self._space = space
         self._part = splits.parts[split]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 import os
 import sys
 import threading
@@ -12,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from hwnas.arguments import real_number
+from hwnas.arguments import integer, real_number
 from hwnas.errors import HwnasError, MetricError
 from hwnas.space import Architecture
 from hwnas.trial.evaluator import Evaluated, TrialContext, TrialEvaluator, TrialStopped
@@ -129,9 +128,10 @@ def described(error: BaseException) -> str:
 
 
 def _step(step: object) -> int:
-    if not isinstance(step, numbers.Integral) or isinstance(step, bool) or step < 0:
-        raise MetricError(f"report(step, value) needs a whole number of at least 0 as its step; got {step!r}.")
-    return int(step)
+    number = integer(step)
+    if number is None or number < 0:
+        raise MetricError(f"report(step, value) needs a whole number of at least 0 as its step; got {step!r:.80}.")
+    return number
 
 
 def _value(value: object) -> float:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -38,8 +39,15 @@ def test_holds_validates():
 
 @pytest.mark.parametrize("limit", [float("nan"), float("inf"), "5", True])
 def test_limit_is_finite(limit):
-    with pytest.raises(BudgetError, match="limit on latency must be a finite number; got"):
+    with pytest.raises(BudgetError, match="limit on latency must be a finite number, in ms; got"):
         Budget("latency", limit, "ms", LATENCY)
+
+
+@pytest.mark.parametrize("limit", [2, np.float32(2), np.array(2.0)])
+def test_limit_is_a_plain_float(limit):
+    budget = Budget("latency", limit, "ms", LATENCY)
+    assert type(budget.limit) is float
+    assert budget == Budget("latency", 2.0, "ms", LATENCY)
 
 
 def test_one_unit():

@@ -73,7 +73,7 @@ def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path)
         ('space = "x"\n[train]\nqqq = 3', r"Unknown key `train\.qqq`\. Known here are batch_size, "),
         ("seed = 3", r"`space` must be given\."),
         ('space = "x"\nseed = "3"', r"`seed` is wrong: input should be a valid integer; got '3'\."),
-        ('space = "x"\nseed = -3', r"`seed` must be at least 0; got -3\."),
+        ('space = "x"\nseed = -3', r"`seed` must be a whole number of at least 0; got -3\."),
         (
             'space = "x"\nbudgets = "latency<=5ms"',
             r"`budgets` is wrong: input should be a valid array; got 'latency<=5ms'",
@@ -98,7 +98,10 @@ def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path)
             'space = "x"\n[data]\nname = "mnist"',
             r"`data\.name` is wrong: input should be 'cifar10', 'digits', 'fashion-mnist', ",
         ),
-        ('space = "x"\n[device]\nthreads = 0', r"in \[device\], `threads` must be at least 1; got 0\."),
+        (
+            'space = "x"\n[device]\nthreads = 0',
+            r"in \[device\], `threads` must be a whole number of at least 1; got 0\.",
+        ),
         ('space = "x"\n[device]\ncalibrate = 2', r"in \[device\], `calibrate` must be 0 or at least 3; got 2\."),
         ('space = "x"\ntrain = 3', r"`train` must be a table, written \[train\]; got 3\."),
         ('space = "x', r"config\.toml is not valid TOML: "),

@@ -57,6 +57,7 @@ def test_errors() -> None:
     for wrong in (19.9, 41.0, math.nan, "30", True):
         with pytest.raises(ConfigError, match=r"from 20 to 40; got"):
             reference_cost(two(20, 40, "ms"), wrong)  # type: ignore[arg-type]
+    assert reference_cost(two(20, 40, "ms"), np.array(30.0)).reference == 30.0  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"in the unit of the profiler: from 20 to 40; got 5"):
         reference_cost(two(20, 40, ""), 5)
     for end in (20, 40):

@@ -159,10 +159,11 @@ def test_small_parts_and_large_batches(space, architectures):
     assert np.isfinite(scorer.batch_losses(architectures[:1], 7)).all()
 
 
-@pytest.mark.parametrize("name", ["num_bn_batches", "batch_size"])
-def test_numbers_below_one(space, name):
-    with pytest.raises(ConfigError, match=f"`{name}` must be at least 1; got 0"):
-        evaluator(space, **{name: 0})
+@pytest.mark.parametrize(("name", "least"), [("num_bn_batches", 1), ("batch_size", 1), ("seed", 0)])
+def test_numbers_out_of_range(space, name, least):
+    for wrong in (least - 1, "8", True, 2.5):
+        with pytest.raises(ConfigError, match=f"`{name}` must be a whole number of at least {least}; got {wrong!r}"):
+            evaluator(space, **{name: wrong})
 
 
 def test_batch_losses_need_a_teacher(space, architectures):

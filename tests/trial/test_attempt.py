@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from hwnas.space import Architecture
@@ -38,6 +39,17 @@ def test_a_wrong_report_fails_the_trial(step, value, match):
     ended = run(lambda architecture, report: report(step, value))
     assert ended.status == "failed"
     assert match in ended.error
+
+
+def test_numbers_of_all_kinds_are_reported():
+    heard = []
+    ended = attempt(
+        FunctionEvaluator(lambda architecture, report: report(np.array(3), np.float32(0.5)) or 1.0),
+        TASK,
+        lambda step, value: bool(heard.append((step, value))),
+    )
+    assert ended.status == "complete"
+    assert heard == [(3, 0.5)]
 
 
 def test_a_thread_that_is_left_behind_reports_no_more():
