@@ -145,7 +145,7 @@ def test_a_browser_draws_every_figure(tmp_path: pathlib.Path) -> None:
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     command = [browser, *flags, profile, "--virtual-time-budget=5000", "--dump-dom", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     drawn = done.stdout[: done.stdout.index('id="figures"')]
     for name in FIGURES:
         assert re.search(

@@ -29,7 +29,7 @@ def start(directory, log):
 
 def finish(directory, log):
     process = start(directory, log)
-    process.join(120)
+    process.join(300)
     assert process.exitcode == 0
     return latest_checkpoint(directory)
 
