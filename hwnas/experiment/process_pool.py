@@ -18,7 +18,6 @@ from hwnas.experiment.worker_process import WorkerProcess
 from hwnas.trial import Ended, EvaluatorReference, TrialEvaluator, TrialTask
 from hwnas.trial.attempt import past_limit
 from hwnas.trial.evaluator import refuse_while_made
-from hwnas.trial.worker import ended_from
 
 __all__ = ["ProcessPool", "visible_gpus", "worker_environments"]
 
@@ -163,7 +162,7 @@ class ProcessPool:
             )
         elif kind == "ended":
             worker.clock, worker.leaves = None, bool(message["leaves"])
-            return [ended_from(message["ended"])]  # type: ignore[arg-type]
+            return [Ended.from_json(message["ended"])]  # type: ignore[arg-type]
         elif worker.clock is not None:  # else it is from a thread that a trial has left behind
             if kind == "waits":
                 worker.clock.turn(on=not message["waits"])

@@ -21,7 +21,6 @@ from hwnas.trial.evaluator import refuse_while_made
 from hwnas.trial.gate import Gate
 from hwnas.trial.mailbox import Attempted, Mailbox
 from hwnas.trial.on_cluster import evaluate_on_cluster
-from hwnas.trial.worker import ended_from
 
 __all__ = ["RayExecutor"]
 
@@ -120,8 +119,7 @@ class RayExecutor:
 
     def submit(self, task: TrialTask) -> None:
         """Hand the task to the cluster."""
-        content = {name: getattr(task, name) for name in TrialTask.__dataclass_fields__}
-        self._clocks[self._called(content)] = TrialClock(task)
+        self._clocks[self._called(task.to_json())] = TrialClock(task)
         self._waiting[task.number, task.attempt] = time.monotonic()
 
     def wait(self, timeout_seconds: float | None = None) -> list[Ended]:
@@ -232,7 +230,7 @@ class RayExecutor:
         self._check_made(result)
         clock = self._clocks.pop(task)
         self._waiting.pop((clock.task.number, clock.task.attempt), None)
-        return ended_from(result["ended"])
+        return Ended.from_json(result["ended"])
 
     def _is_late(self, task: Any) -> bool:
         left = self._clocks[task].seconds_left

@@ -108,8 +108,7 @@ class WorkerProcess:
         """
         if self._has_died:  # though something that it started may hold its end of the pipe
             raise BrokenPipeError
-        content = {name: getattr(task, name) for name in TrialTask.__dataclass_fields__}
-        self.send(kind="task", task=content)
+        self.send(kind="task", task=task.to_json())
         self.clock = TrialClock(task)
 
     @property

@@ -13,7 +13,6 @@ from hwnas.trial.attempt import attempt, described
 from hwnas.trial.evaluator import EvaluatorReference, TrialEvaluator
 from hwnas.trial.exclusive import exclusive_here
 from hwnas.trial.task import TrialTask
-from hwnas.trial.worker import ended_content
 
 __all__ = ["evaluate_on_cluster"]
 
@@ -26,16 +25,15 @@ def evaluate_on_cluster(
     Args:
         factory: of the evaluator.
         options: of the evaluator, as JSON text.
-        content: the task, as its fields; None: only make the evaluator.
+        content: the task, as JSON; None: only make the evaluator.
         experiment: what tells this experiment's trials from others' on the cluster.
         mailbox: a handle of the `Mailbox`: `mailbox.method.remote(...)` gives an object with `future()`.
         gate: a handle of the cluster's `Gate`.
 
     Returns:
-        "cannot": why the evaluator cannot be made, and "node", where; else "ended": what came of the attempt, as
-        `ended_content`.
+        "cannot": why the evaluator cannot be made, and "node", where; else "ended": what came of the attempt, as JSON.
     """
-    task = None if content is None else TrialTask(**content)
+    task = None if content is None else TrialTask.from_json(content)
     attempted = None if task is None else (task.number, task.attempt)
 
     def say(kind: str, **more: object) -> dict[str, Any]:
@@ -68,7 +66,8 @@ def evaluate_on_cluster(
             yield
 
     mailbox.tell.remote(say("waits", waits=False))
-    return {"ended": ended_content(attempt(evaluator, task, report, exclusive=exclusive, catch=(BaseException,)))}
+    ended = attempt(evaluator, task, report, exclusive=exclusive, catch=(BaseException,))
+    return {"ended": ended.to_json()}
 
 
 @functools.lru_cache(maxsize=1)

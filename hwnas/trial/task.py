@@ -1,10 +1,11 @@
-"""What crosses to whatever evaluates, and what comes back: plain data."""
+"""What crosses to whatever evaluates, and what comes back: plain data, as JSON between processes."""
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,15 @@ class TrialTask:
     fidelity: str = "full"
     batch_index: int = 0
 
+    def to_json(self) -> dict[str, Any]:
+        """The fields, as they cross."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**content)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Ended:
@@ -58,3 +68,16 @@ class Ended:
     scores: NDArray[np.float32] | None = None
     error: str = ""
     seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, as they come back; the scores as the base64 of little-endian float32."""
+        scores = None if self.scores is None else base64.b64encode(self.scores.astype("<f4").tobytes()).decode()
+        return vars(self) | {"scores": scores}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        scores = content["scores"]
+        if scores is not None:
+            scores = np.frombuffer(base64.b64decode(scores), dtype="<f4").astype(np.float32)
+        return cls(**{**content, "scores": scores})

@@ -8,27 +8,23 @@ It ends when the pipe does: with the pool, however that died.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import dataclasses
 import json
 import os
 import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
-
-import numpy as np
 
 from hwnas.trial.attempt import attempt, described
 from hwnas.trial.evaluator import EvaluatorReference
 from hwnas.trial.exclusive import exclusive_here
-from hwnas.trial.task import Ended, TrialTask
+from hwnas.trial.task import TrialTask
 
-__all__ = ["ended_content", "ended_from", "evaluate_for_pool"]
+__all__ = ["evaluate_for_pool"]
 
 
 def evaluate_for_pool(descriptor: int) -> None:
@@ -47,25 +43,11 @@ def evaluate_for_pool(descriptor: int) -> None:
     pool.send("ready")
     leaves = False
     while not leaves:
-        task = TrialTask(**pool.receive()["task"])
+        task = TrialTask.from_json(pool.receive()["task"])
         pool.send("waits", waits=False)  # it has begun
         ended = attempt(evaluator, task, pool.report, exclusive=pool.exclusive, catch=(BaseException,))
         leaves = _device_is_broken()
-        pool.send("ended", ended=ended_content(ended), leaves=leaves)
-
-
-def ended_content(ended: Ended) -> dict[str, Any]:
-    """What came of an attempt, as JSON."""
-    scores = None if ended.scores is None else base64.b64encode(ended.scores.astype("<f4").tobytes()).decode()
-    return {field.name: getattr(ended, field.name) for field in dataclasses.fields(ended)} | {"scores": scores}
-
-
-def ended_from(content: Mapping[str, Any]) -> Ended:
-    """The inverse of `ended_content`."""
-    scores = content["scores"]
-    if scores is not None:
-        scores = np.frombuffer(base64.b64decode(scores), dtype="<f4").astype(np.float32)
-    return Ended(**{**content, "scores": scores})
+        pool.send("ended", ended=ended.to_json(), leaves=leaves)
 
 
 class _Pool:

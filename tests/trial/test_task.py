@@ -3,8 +3,12 @@ import json
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from hwnas.trial import Ended
-from hwnas.trial.worker import ended_content, ended_from
+from hwnas.trial import Ended, TrialTask
+
+
+def test_a_task_crosses_as_json():
+    task = TrialTask(number=3, attempt=2, architecture={"a": 1}, seed=4, timeout_seconds=5.0, batch_index=6)
+    assert TrialTask.from_json(json.loads(json.dumps(task.to_json()))) == task
 
 
 @settings(deadline=None)
@@ -16,7 +20,7 @@ from hwnas.trial.worker import ended_content, ended_from
 def test_what_came_of_an_attempt_crosses_as_json(metrics, scores, error):
     array = None if scores is None else np.array(scores, dtype=np.float32)
     ended = Ended(number=3, attempt=2, status="complete", metrics=metrics, scores=array, error=error, seconds=0.5)
-    again = ended_from(json.loads(json.dumps(ended_content(ended))))
+    again = Ended.from_json(json.loads(json.dumps(ended.to_json())))
     assert (again.number, again.attempt, again.status, again.error, again.seconds) == (3, 2, "complete", error, 0.5)
     assert again.metrics == metrics
     assert (again.scores is None) == (array is None)
