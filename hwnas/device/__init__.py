@@ -1,11 +1,12 @@
 """Devices: what they are, how long a network takes on them, and whether it keeps a limit.
 
-runtime       the protocol; onnxruntime_cpu is one, `connect` finds one by name
+runtime       the protocol; onnxruntime_cpu is one, `connect` finds one by name (registry)
+machine       the words of a fingerprint that describe this machine
 timing        one item beside the reference model, in slices that alternate
 session       many items, in random order and several rounds, resumable
 denormals     flushed while something is measured, and only then
 statistics    from visits to medians, standard errors and (noise) the noise floor
-measure       the latency table of a space (filling), calibrated on whole networks
+measure       the latency table of a space (filling), calibrated on whole networks (calibration); batching: its inputs
 verify        one exported file against a limit
 agreement     the exported file against the module
 """

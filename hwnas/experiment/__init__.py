@@ -26,7 +26,7 @@ inline         ... in this process; what a trial is in any process: hwnas.trial
 process_pool   ... in processes of their own; worker_process: one of them; trial_clock: how long its trial has run
 ray_executor   ... on a cluster; ray_cluster: the connection to it
 metric         what is wanted of a trial's numbers
-standings      the best and the front so far; image_scores: scores of every image as bytes
+standings      the best and the front so far (hypervolume: its size); image_scores: scores of every image as bytes
 recorded       a run as its folder has it; status: how far it is; exporting: its best as files
 optuna_study   a run as a study of Optuna, and back
 measuring      profilers, of which the latency is measured when it is needed

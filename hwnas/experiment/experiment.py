@@ -92,6 +92,7 @@ class Experiment:
         if timeout_seconds is not None:
             timeout_seconds = finite_number("timeout_seconds", timeout_seconds, above=0, otherwise=_NO_LIMIT)
         self._space = space
+        self._architectures = space.space if isinstance(space, ModelSpace) else space
         self._evaluator = made_evaluator(evaluator)
         self._strategy = strategy
         self._requests = read_budgets(space, budgets)
@@ -154,7 +155,7 @@ class Experiment:
             raise ConfigError(f"`progress` must be a function of the status, or None; got {progress!r:.80}.")
         executor = make_executor(self._executor, concurrency, log_folder=self.directory / "workers")
         with open_run(self.directory, self._identity()) as store:
-            store.set_fact(SPACE, (self._space.space if isinstance(self._space, ModelSpace) else self._space).to_json())
+            store.set_fact(SPACE, self._architectures.to_json())
             engine = self._ready_engine()
             engine.catch_up(store)
             status = live_status(
@@ -231,9 +232,8 @@ class Experiment:
                 "new Experiment with a new strategy and the same directory: its trials are kept. (A strategy given by "
                 "name or as a class is made anew.)"
             )
-        architectures = self._space.space if isinstance(self._space, ModelSpace) else self._space
         budgets, profilers = self._budgets_and_profilers()
-        require_feasible(architectures, budgets)
+        require_feasible(self._architectures, budgets)
         self._standings = standings = Standings(self._metrics)
         self._engine = Engine(
             made_strategy(self._strategy, self._space, budgets, profilers=profilers, seed=self._seed),
@@ -241,7 +241,7 @@ class Experiment:
             metrics=self._metrics,
             budgets=budgets,
             profilers=self._profilers,
-            space=architectures,
+            space=self._architectures,
             seed=self._seed,
             timeout_seconds=self._timeout_seconds,
             max_attempts=self._max_attempts,
@@ -258,9 +258,8 @@ class Experiment:
         return [b if isinstance(b, Budget) else resolve(b, profilers) for b in self._requests], profilers
 
     def _identity(self) -> dict[str, Any]:
-        space = self._space.space if isinstance(self._space, ModelSpace) else self._space
         return {
-            "space": space.uid,
+            "space": self._architectures.uid,
             "strategy": strategy_name(self._strategy),
             "evaluator": evaluator_identity(self._evaluator),
             "budgets": sorted(map(budget_identity, self._requests)),

@@ -8,6 +8,14 @@ Paths                                     several options of a choice at once, w
 ChoiceModule, Slot, Argument              what every module with choices is: for those who write one
 replace_layer_choice, ...                 the user's own modules in the place of those with choices
 View, Structure                           copies of the module tree with the choices replaced
+
+How a network is made of it: derivation (the space of a module tree), view, freezing; mixture (weighted sums), slicing
+and elastic_layer (parts of larger layers).
+
+How costs come from it, the traced pass: tracing (the forward, once) in a supernet_pass, which runs modules without
+choices as blocks (block_run) and forks by cases where shapes differ (variants); recorder, over shadow copies, sees the
+operators, operators and free_operators say what each costs, and loose gathers those outside of blocks; traced makes
+records of it all.
 """
 
 from hwnas.nn.argument import Argument, Elastic, Slot

@@ -2,6 +2,7 @@
 
 protocol        what a multi-trial strategy is: ask, tell, derive
 certified       estimate an additive utility, solve exactly (the default)
+certified_estimate ... the estimate, and how good it is
 evolution       regularised evolution
 spos            generations of the best ones' children, for single-path supernets
 random_search   uniform over feasible architectures
@@ -49,7 +50,8 @@ filters         which architectures may be sampled and handed on
 mixable         which spaces can be searched by adding up options
 """
 
-from hwnas.strategy.certified import Certified, EstimateQuality
+from hwnas.strategy.certified import Certified
+from hwnas.strategy.certified_estimate import EstimateQuality
 from hwnas.strategy.darts import DARTS
 from hwnas.strategy.deduplication import Deduplication
 from hwnas.strategy.early_stopping import MedianStopping, SuccessiveHalving

@@ -21,64 +21,31 @@ network of the space with a proof.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget, CostTable
 from hwnas.errors import ConfigError, InfeasibleError, StrategyError
 from hwnas.solve import k_best, maximise
 from hwnas.space import Architecture, Space
+from hwnas.strategy.certified_estimate import EstimateQuality, ScoredUtility
 from hwnas.strategy.feasible import relative_costs, sample_feasible
 from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.paired import bootstrap_probability_best, paired_difference
 from hwnas.strategy.protocol import Derived, Fidelity, Outcome, Proposal
-from hwnas.strategy.regression import UtilityEstimate, fit_utility, neighbouring_pairs
+from hwnas.strategy.regression import UtilityEstimate
 
-__all__ = ["Certified", "EstimateQuality"]
+__all__ = ["Certified"]
 
 Exploration = Literal["full", "batch"]
 
 _NEAR_BUDGET = {"full": (0.6, 1.0), "batch": (0.6, 1.1)}  # cost over limit of the architectures that are explored
 _NUM_DRAWS = 20_000
 _DRAWS_OF_FEW = 4  # for each architecture still wanted, as some are drawn again; fewer there may be
-_NUM_RESAMPLES = 500
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EstimateQuality:
-    """What the certificate cannot say: how far the estimated utility can be believed.
-
-    Attributes:
-        kendall_tau: rank correlation of the estimate with held-out full evaluations (minus the loss, or the score
-            where exploring ones are evaluated in full as well).
-        kendall_tau_standard_error: by bootstrap over the held-out architectures; None where there are fewer than
-            three, because the budgets leave no more.
-        kendall_tau_of_priors: the same for each prior cost alone, the simple rivals.
-        num_held_out: architectures behind the taus.
-        num_samples: scores behind the regression.
-        noise: standard deviation of one score around the fit.
-        standard_error: of the optimum's utility, relative to an average architecture's.
-        uses_pairs: whether tables of neighbouring choices improved the held-out tau and were kept.
-        probability_best: bootstrap probability that the architecture handed on has the highest score
-            of the evaluated feasible ones; None where fewer than two were evaluated alike.
-    """
-
-    kendall_tau: float
-    kendall_tau_standard_error: float | None
-    kendall_tau_of_priors: Mapping[str, float]
-    num_held_out: int
-    num_samples: int
-    noise: float
-    standard_error: float
-    uses_pairs: bool
-    probability_best: float | None
 
 
 class Certified:
@@ -141,15 +108,13 @@ class Certified:
         self._seed = whole_number("seed", seed, at_least=0)
 
         self._exploring: dict[Architecture, None] = {}  # those that are evaluated in full
-        self._explored: list[tuple[Architecture, float]] = []
-        self._held_out: tuple[Architecture, ...] = ()
-        self._histories: dict[Fidelity, History] = {"full": History(space), "trained": History(space)}
+        self._scored = ScoredUtility(space, self._priors, by_batch=explore == "batch", seed=self._seed)
+        self._histories: dict[Fidelity, History] = {"full": self._scored.full, "trained": History(space)}
         self._queue: list[Proposal] = []
         self._num_waiting = 0
         self._failed: dict[Architecture, None] = {}
         self._phase = "explore"
         self._round = 0
-        self._cached: tuple[tuple[int, int], UtilityEstimate, bool] | None = None
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """The next evaluations; none while earlier ones are still to be told, or at the end."""
@@ -175,7 +140,7 @@ class Certified:
             self._failed[proposal.architecture] = None
             return
         if proposal.fidelity == "batch" or proposal.architecture in self._exploring:
-            self._explored.append((proposal.architecture, outcome.score))
+            self._scored.explored.append((proposal.architecture, outcome.score))
         if proposal.fidelity != "batch":
             self._histories[proposal.fidelity].add(proposal, outcome)
 
@@ -216,7 +181,7 @@ class Certified:
     @property
     def has_estimate(self) -> bool:
         """Whether enough was explored for an estimate: budgets may leave one architecture, and evaluations fail."""
-        return len(self._explored) > 1
+        return self._scored.has_estimate
 
     def utility(self) -> UtilityEstimate:
         """The utility regressed on all scores told so far.
@@ -224,31 +189,14 @@ class Certified:
         Raises:
             ConfigError: there is none (`has_estimate`).
         """
-        return self._fit()[0]
+        return self._scored.estimate()
 
     def quality(self, derived: Derived) -> EstimateQuality | None:
         """How good the estimate behind `derived` is; None where too little was explored for one."""
         if not self.has_estimate:
             return None
-        estimate, uses_pairs = self._fit()
-        told = [a for a in self._held_out if a in self._histories["full"]]
-        values = self._values(told)
-        codes = self._space.encode(told)
-        judged = self._regress(with_full=False, pairs=uses_pairs).table.values(codes)
-        rng = np.random.default_rng([self._seed, 3])
-        draws = [rng.integers(len(told), size=len(told)) for _ in range(_NUM_RESAMPLES if told else 0)]
-        taus = [_tau(judged[draw], values[draw]) for draw in draws if len(set(draw.tolist())) > 2]
-        return EstimateQuality(
-            kendall_tau=_tau(judged, values),
-            kendall_tau_standard_error=float(np.std(taus)) if taus else None,
-            kendall_tau_of_priors={n: _tau(prior.values(codes), values) for n, prior in self._priors.items()},
-            num_held_out=len(told),
-            num_samples=estimate.num_samples,
-            noise=estimate.noise,
-            standard_error=float(estimate.standard_errors(self._space.encode([derived.architecture]))[0]),
-            uses_pairs=uses_pairs,
-            probability_best=self._probability_best(derived.architecture),
-        )
+        best = self._probability_best(derived.architecture)
+        return self._scored.quality(derived.architecture, probability_best=best)
 
     def _next_phase(self) -> list[Proposal]:
         if self._phase == "explore":
@@ -263,8 +211,8 @@ class Certified:
             rng = np.random.default_rng([self._seed, 1])
             drawn = sample_feasible(self._space, self._budgets, self._num_held_out + len(self._exploring), rng)
             new = [architecture for architecture in dict.fromkeys(drawn) if architecture not in self._exploring]
-            self._held_out = tuple(new[: self._num_held_out])
-            return [Proposal(architecture=architecture) for architecture in self._held_out]
+            self._scored.held_out = tuple(new[: self._num_held_out])
+            return [Proposal(architecture=architecture) for architecture in self._scored.held_out]
         if self._phase == "solve" and self.has_estimate:
             best = self._best(self._num_candidates)
             self._round += 1
@@ -317,58 +265,6 @@ class Certified:
         finalists += [architecture for architecture, _ in self._histories["full"].feasible(self._budgets)]
         return list(dict.fromkeys(finalists))[: self._num_finalists]
 
-    def _fit(self) -> tuple[UtilityEstimate, bool]:
-        """The regression on all scores, with pairwise tables if those improve the held-out tau."""
-        told = (len(self._explored), len(self._histories["full"]))
-        if self._cached is None or self._cached[0] != told:
-            pairs = False
-            held_out = [a for a in self._held_out if a in self._histories["full"]]
-            if len(held_out) > 3 and len(self._space.choices) > 1:
-                values, codes = self._values(held_out), self._space.encode(held_out)
-                taus = [
-                    _tau(self._regress(with_full=False, pairs=p).table.values(codes), values) for p in (False, True)
-                ]
-                pairs = taus[1] > taus[0]
-            self._cached = (told, self._regress(with_full=True, pairs=pairs), pairs)
-        return self._cached[1], self._cached[2]
-
-    def _regress(self, *, with_full: bool, pairs: bool) -> UtilityEstimate:
-        """Ridge on the batch scores, and on the full ones moved to the same origin, each by its precision.
-
-        Where all are full, they are alike.
-        """
-        joint = neighbouring_pairs(self._space) if pairs else ()
-        priors = list(self._priors.values())
-        full = [architecture for architecture, _ in self._histories["full"].feasible(())]
-        if self._explore == "full" and with_full:
-            return fit_utility(self._space, self._space.encode(full), self._values(full), priors=priors, pairs=joint)
-        codes = self._space.encode([architecture for architecture, _ in self._explored])
-        scores = np.array([score for _, score in self._explored])
-        estimate = fit_utility(self._space, codes, scores, priors=priors, pairs=joint)
-        if not with_full or len(full) < 3:
-            return estimate
-        full_codes = self._space.encode(full)
-        residuals = self._values(full) - estimate.table.values(full_codes)
-        offset = float(residuals.mean())
-        variance = float(residuals.var()) + 1e-12
-        weights = np.concatenate(
-            [np.full(len(codes), 1.0 / (estimate.noise**2 + 1e-12)), np.full(len(full), 1.0 / variance)]
-        )
-        return fit_utility(
-            self._space,
-            np.concatenate([codes, full_codes]),
-            np.concatenate([scores, self._values(full) - offset]),
-            weights=weights,
-            priors=priors,
-            pairs=joint,
-        )
-
-    def _values(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        """What the utility estimates, of full evaluations: the score, or beside batches, which score losses, these."""
-        outcomes = [self._histories["full"].outcome(architecture) for architecture in architectures]
-        by_loss = self._explore == "batch"
-        return np.array([-o.loss if by_loss and not np.isnan(o.loss) else o.score for o in outcomes if o is not None])
-
     def _probability_best(self, architecture: Architecture) -> float | None:
         for fidelity in ("trained", "full"):
             history = self._histories[fidelity]
@@ -377,11 +273,3 @@ class Certified:
             if architecture in names and len(kept) > 1:
                 return bootstrap_probability_best([c for _, c in kept], names.index(architecture), seed=self._seed)
         return None
-
-
-def _tau(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Kendall's tau-b; 0 where one side is constant or of one number."""
-    if len(a) < 2:
-        return 0.0
-    tau = float(kendalltau(a, b).statistic)
-    return tau if np.isfinite(tau) else 0.0
