@@ -19,6 +19,7 @@ from hwnas.experiment import STRATEGIES
 from hwnas.experiment.strategies import is_one_shot
 from hwnas.space import INACTIVE, Architecture
 from hwnas.strategy import OptunaStrategy, Outcome, Strategy
+from hwnas.strategy.protocol import FAILED
 
 __all__ = ["OPTUNA", "OURS", "ROWS", "Run", "options_for", "run"]
 
@@ -141,7 +142,7 @@ def _search(row: str, problem: Problem, trials: _Trials, num_trials: int, *, wit
         [proposal] = proposals
         if trials.is_over(proposal.architecture):
             trials.num_refused += 1
-            outcome = Outcome(score=-math.inf, failed=True)
+            outcome = FAILED
         else:
             outcome = Outcome(score=trials.evaluate(proposal.architecture))
         strategy.tell(proposal, outcome)

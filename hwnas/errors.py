@@ -15,7 +15,7 @@ HwnasError                     1  a defect of ours, if it is raised as itself
 │   ├── SpaceError                a space that cannot be: no choices, one label twice
 │   ├── StoreError                a damaged, foreign or newer database
 │   │   └── StoreInUseError       one that another process is writing
-│   ├── StrategyError             a space that a strategy cannot search
+│   ├── StrategyError             a search that cannot be or go on
 │   ├── TraceError                a module that cannot be traced, an operator nobody can count
 │   └── TrainingError             training that diverged
 ├── InfeasibleError            3  no architecture keeps the budgets
@@ -115,7 +115,9 @@ class StoreInUseError(StoreError):
 
 
 class StrategyError(BadInputError):
-    """A space that a strategy cannot search; the message names the choice and the strategies that can."""
+    """A search that cannot be or go on: a space that a strategy does not take, or proposals, outcomes, filters or
+    profilers with which it comes to nothing.
+    """
 
 
 class TraceError(BadInputError):

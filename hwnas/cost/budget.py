@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from hwnas.arguments import real_number
 from hwnas.cost.latency_table import LatencyTable
@@ -16,7 +19,7 @@ from hwnas.cost.table import CostTable
 from hwnas.errors import BudgetError
 from hwnas.space import Option
 
-__all__ = ["Budget", "BudgetRequest", "parse_budget"]
+__all__ = ["Budget", "BudgetRequest", "keeps_all", "parse_budget", "relative_excess", "rows_within"]
 
 _BUDGET = re.compile(r"\s*([^\s<>=≤≥!]+)\s*([<>=≤≥!]+)(.*)", re.DOTALL)
 
@@ -68,6 +71,33 @@ class Budget:
 
     def __str__(self) -> str:
         return f"{self.profiler} <= {format_quantity(self.limit, self.unit)}"
+
+
+def keeps_all(architecture: Mapping[str, Option], budgets: Iterable[Budget]) -> bool:
+    """Whether an architecture keeps every budget.
+
+    Raises:
+        ArchitectureError: the space does not allow it.
+    """
+    return all(budget.holds(architecture) for budget in budgets)
+
+
+def rows_within(codes: ArrayLike, budgets: Iterable[Budget]) -> NDArray[np.bool_]:
+    """Whether each of the encoded architectures (n, num_choices) keeps every budget, (n,).
+
+    Raises:
+        ArchitectureError: codes of the wrong shape or out of range.
+    """
+    codes = np.asarray(codes)
+    kept = np.ones(len(codes), dtype=np.bool_)
+    for budget in budgets:
+        kept &= budget.cost.values(codes) <= budget.limit
+    return kept
+
+
+def relative_excess(value: float, limit: float) -> float:
+    """By how much a value is over its upper limit, as a share of it (of 1 for the limit 0); at most 0: it is kept."""
+    return (value - limit) / (abs(limit) or 1.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

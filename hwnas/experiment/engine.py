@@ -26,11 +26,12 @@ from hwnas.experiment.driven_strategy import DrivenStrategy
 from hwnas.experiment.executor import Executor
 from hwnas.experiment.image_scores import packed
 from hwnas.experiment.measuring import profiled
-from hwnas.experiment.metric import FAILED, SCORE, Metric, outcome_of
+from hwnas.experiment.metric import SCORE, Metric, outcome_of
 from hwnas.profiler import Profiler
 from hwnas.space import Space
 from hwnas.store import Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, Strategy
+from hwnas.strategy.protocol import FAILED
 from hwnas.trial import Ended, TrialEvaluator, TrialTask
 from hwnas.trial.attempt import described
 

@@ -11,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwnas.arguments import finite_number
+from hwnas.cost import relative_excess
 from hwnas.errors import ConfigError, MetricError
 from hwnas.experiment.image_scores import unpacked
 from hwnas.store import Trial
 from hwnas.strategy import Outcome
+from hwnas.strategy.protocol import FAILED
 
-__all__ = ["FAILED", "SCORE", "Direction", "Metric", "check_metrics", "outcome_of", "outcome_of_trial"]
+__all__ = ["SCORE", "Direction", "Metric", "check_metrics", "outcome_of", "outcome_of_trial"]
 
 Direction = Literal["maximise", "minimise"]
-
-FAILED = Outcome(score=-math.inf, failed=True)
-"""What a strategy is told of a trial without a result."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +59,13 @@ class Metric:
         """The value, larger is better."""
         return value if self.direction == "maximise" else -value
 
+    def excess(self, value: float) -> float:
+        """By how much the limit is exceeded, as a share of it (of 1 for the limit 0); at most 0 where it is kept."""
+        return 0.0 if self.limit is None else relative_excess(-self.signed(value), -self.signed(self.limit))
+
     def violation(self, value: float) -> float:
-        """By how much the limit is exceeded, as a share of it (of 1 for the limit 0); 0 where it is kept."""
-        if self.limit is None:
-            return 0.0
-        return max(0.0, (self.signed(self.limit) - self.signed(value)) / (abs(self.limit) or 1.0))
+        """The excess; 0 where the limit is kept."""
+        return max(0.0, self.excess(value))
 
 
 SCORE = (Metric("score"),)

@@ -12,12 +12,12 @@ import dataclasses
 import datetime
 import functools
 import json
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwnas.cost import relative_excess
 from hwnas.errors import ArchitectureError, ConfigError, RunDirectoryError
 from hwnas.experiment.engine import LIMITS
 from hwnas.experiment.metric import Metric
@@ -27,6 +27,7 @@ from hwnas.space import Architecture, Space
 from hwnas.store import Event, Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal
 from hwnas.strategy.optuna_strategy import optuna_package
+from hwnas.strategy.protocol import FAILED
 
 if TYPE_CHECKING:
     import optuna
@@ -140,7 +141,7 @@ def import_optuna(
                 "whose choices it has."
             ) from error
         if trial.state.name != "COMPLETE":  # a pruned one has its last report as a value
-            outcome = Outcome(score=-math.inf, failed=True)
+            outcome = FAILED
         else:
             objectives = tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
             violation = sum(excess for excess in trial.constraints.values() if excess > 0.0)
@@ -172,18 +173,16 @@ def _constraints(limits: Mapping[str, float], metrics: Sequence[Metric]) -> dict
     for metric in metrics:
         if metric.limit is not None:
             sign = ">=" if metric.direction == "maximise" else "<="
-            made[f"{metric.name} {sign} {metric.limit:g}"] = functools.partial(_over_limit, metric, metric.limit)
+            made[f"{metric.name} {sign} {metric.limit:g}"] = functools.partial(_over_limit, metric)
     return made
 
 
 def _over_budget(name: str, limit: float, trial: Trial) -> float:
-    return (trial.costs[name] - limit) / (abs(limit) or 1.0)
+    return relative_excess(trial.costs[name], limit)
 
 
-def _over_limit(metric: Metric, limit: float, trial: Trial) -> float:
-    if trial.status != "complete":
-        return 0.0  # not known
-    return (metric.signed(limit) - metric.signed(_value(trial, metric))) / (abs(limit) or 1.0)
+def _over_limit(metric: Metric, trial: Trial) -> float:
+    return metric.excess(_value(trial, metric)) if trial.status == "complete" else 0.0  # not known
 
 
 def _value(trial: Trial, metric: Metric) -> float:

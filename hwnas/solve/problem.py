@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.cost import Budget, CostTable, MaxTable
+from hwnas.cost import Budget, CostTable, MaxTable, rows_within
 from hwnas.cost.elimination import Factor, FactorGraph
 from hwnas.errors import BadInputError
 from hwnas.space import Architecture
@@ -108,9 +108,7 @@ class Problem:
 
     def kept(self, codes: Codes) -> npt.NDArray[np.bool_]:
         """Whether each encoded architecture keeps every budget, exactly as the tables say, and is not excluded."""
-        kept = np.ones(len(codes), dtype=bool)
-        for budget in self.budgets:
-            kept &= budget.cost.values(codes) <= budget.limit
+        kept = rows_within(codes, self.budgets)
         if len(self.excluded):
             excluded = {row.tobytes() for row in self.excluded}
             kept[kept] = [row.tobytes() not in excluded for row in codes[kept]]

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from hwnas.cost import Budget, CostTable, format_quantity
+from hwnas.cost import Budget, CostTable, format_quantity, rows_within
 from hwnas.errors import BudgetError, SpaceError
 from hwnas.solve.maximise import maximise
 from hwnas.space import INACTIVE, Space
@@ -64,7 +64,7 @@ class UniformSampler:
         self.budgets = tuple(budgets)
         self._counted: _CountedBudget | None = None
         rng = np.random.default_rng(0)
-        kept = self._kept(space.sample_codes(_BATCH_SIZE, rng))
+        kept = rows_within(space.sample_codes(_BATCH_SIZE, rng), self.budgets)
         if kept.mean() < _ENOUGH:
             counted = [_counted(budget) for budget in self.budgets]
             self._counted = min(filter(None, counted), key=lambda one: one.log_fraction, default=None)
@@ -100,15 +100,9 @@ class UniformSampler:
         """Codes, (num, num_choices), and which of them are accepted, uniformly among those that keep the budgets."""
         if self._counted is None:
             drawn = self.space.sample_codes(num, rng)
-            return drawn, self._kept(drawn)
+            return drawn, rows_within(drawn, self.budgets)
         drawn, accepted = self._counted.sample(num, rng)
-        return drawn, accepted & self._kept(drawn)
-
-    def _kept(self, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-        kept = np.ones(len(codes), dtype=np.bool_)
-        for budget in self.budgets:
-            kept &= budget.cost.values(codes) <= budget.limit
-        return kept
+        return drawn, accepted & rows_within(drawn, self.budgets)
 
     def _too_rare(self, num_drawn: int, least: NDArray[np.float64]) -> BudgetError:
         within = "the whole space" if self._counted is None else str(self._counted.budget)

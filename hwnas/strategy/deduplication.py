@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -11,7 +10,7 @@ from hwnas.arguments import whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.strategy.middleware import is_stopped
-from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
+from hwnas.strategy.protocol import FAILED, Derived, Outcome, Proposal, Strategy
 
 __all__ = ["Deduplication"]
 
@@ -67,7 +66,7 @@ class _Deduplicated:
                 continue
             num_known += 1
             if self._action == "invalid":
-                self._strategy.tell(proposal, Outcome(score=math.nan, failed=True))
+                self._strategy.tell(proposal, FAILED)
             elif proposal in self._outcomes:
                 self._strategy.tell(proposal, self._outcomes[proposal])
             else:

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from hwnas.arguments import finite_number, whole_number
-from hwnas.cost import Budget
+from hwnas.cost import Budget, keeps_all
 from hwnas.errors import ConfigError, TrainingError
 from hwnas.nn import ModelSpace
 from hwnas.space import Architecture, Distribution
@@ -208,7 +208,7 @@ class ENAS:
         require_feasible(space, limits)
         if num_scored := int(self._num_scored):
             candidates = zip(space.decode(self._candidates.numpy()), self._totals.tolist(), strict=True)
-            totals = {path: total for path, total in candidates if all(budget.holds(path) for budget in limits)}
+            totals = {path: total for path, total in candidates if keeps_all(path, limits)}
             if totals:
                 best = max(totals, key=totals.__getitem__)
                 note = f"the best of {len(totals)} samples of the controller on {num_scored} validation batches"

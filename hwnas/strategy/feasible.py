@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwnas.cost import Budget, CostTable, Term
+from hwnas.cost import Budget, CostTable, Term, keeps_all
 from hwnas.errors import BudgetError
 from hwnas.solve import UniformSampler, maximise
 from hwnas.space import Architecture, Space
@@ -55,7 +55,7 @@ def repair(space: Space, architecture: Architecture, budgets: Sequence[Budget]) 
     Raises:
         InfeasibleError: no architecture keeps the budgets.
     """
-    if all(budget.holds(architecture) for budget in budgets):
+    if keeps_all(architecture, budgets):
         return architecture
     agreement = []
     for choice in space.choices:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from hwnas.arguments import finite_number
-from hwnas.cost import Budget, CostTable, MaxTable, format_quantity
+from hwnas.cost import Budget, CostTable, MaxTable, format_quantity, keeps_all
 from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.profiler import Profiler
 from hwnas.solve import maximise
@@ -170,9 +170,9 @@ def accepted(
     drawn = []
     for _ in range(_MAX_DRAWS):
         drawn.append(draw())
-        if all(budget.holds(drawn[-1]) for budget in limits) and (filter is None or filter(drawn[-1])):
+        if keeps_all(drawn[-1], limits) and (filter is None or filter(drawn[-1])):
             return drawn[-1]
-    over = [architecture for architecture in drawn if not all(budget.holds(architecture) for budget in limits)]
+    over = [architecture for architecture in drawn if not keeps_all(architecture, limits)]
     for architecture in over[:_MAX_REPAIRS]:
         repaired = repair(space, architecture, limits)
         if filter is None or filter(repaired):

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from hwnas.arguments import whole_number
-from hwnas.cost import Budget
+from hwnas.cost import Budget, keeps_all
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.completion import Completion, CompletionWalk
 from hwnas.strategy.feasible import require_feasible
@@ -100,7 +100,7 @@ class GridSearch:
             codes[len(open_) - 1] = code
             if len(open_) == len(codes):
                 architecture = self._space.architecture(codes)
-                if all(budget.holds(architecture) for budget in self._budgets):
+                if keeps_all(architecture, self._budgets):
                     num_found += 1
                     yield architecture
                 continue

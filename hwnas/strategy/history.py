@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwnas.cost import Budget
-from hwnas.errors import InfeasibleError
+from hwnas.cost import Budget, keeps_all
+from hwnas.errors import StrategyError
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import repair, require_feasible
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
@@ -37,7 +37,7 @@ class History:
 
     def feasible(self, budgets: Sequence[Budget]) -> list[tuple[Architecture, Outcome]]:
         """All architectures told of that keep the budgets, the best rank first (ties: the earlier)."""
-        kept = [(a, o) for a, o in self._outcomes.items() if all(b.holds(a) for b in budgets)]
+        kept = [(a, o) for a, o in self._outcomes.items() if keeps_all(a, budgets)]
         return sorted(kept, key=lambda pair: pair[1].rank, reverse=True)
 
     def derive(self, budgets: Sequence[Budget]) -> Derived:
@@ -47,7 +47,8 @@ class History:
         choices as possible until it does, and the note says so.
 
         Raises:
-            InfeasibleError: no architecture of the space keeps the budgets, or nothing was told yet.
+            InfeasibleError: no architecture of the space keeps the budgets.
+            StrategyError: nothing was told yet.
         """
         kept = self.feasible(budgets)
         if kept:
@@ -55,7 +56,7 @@ class History:
         require_feasible(self._space, budgets)
         told = self.feasible(())
         if not told:
-            raise InfeasibleError(
+            raise StrategyError(
                 "Nothing was evaluated yet, so there is no architecture to derive: run at least one trial."
             )
         return Derived(

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwnas.arguments import truth, whole_number
-from hwnas.cost import Budget
+from hwnas.cost import Budget, keeps_all, rows_within
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
@@ -80,7 +80,7 @@ class LocalSearch:
         self._running.discard(proposal.architecture)
         self._proposed[proposal.architecture] = None
         self._history.add(proposal, outcome)
-        if not self._num_moves and all(budget.holds(proposal.architecture) for budget in self._budgets):
+        if not self._num_moves and keeps_all(proposal.architecture, self._budgets):
             self._neighbours.append(proposal.architecture)  # of another search's history: the best of it is the start
         if self._first_improvement and self._num_moves and self._better_neighbour() is not None:
             self._queue = []
@@ -133,11 +133,8 @@ class LocalSearch:
                         break
         if not rows:
             return []
-        keeps = np.ones(len(rows), dtype=np.bool_)
-        for budget in self._budgets:
-            keeps &= budget.cost.values(rows) <= budget.limit
         kept: dict[tuple[int, int], list[int]] = {}
-        for row, change, is_kept in zip(rows, changes, keeps, strict=True):
+        for row, change, is_kept in zip(rows, changes, rows_within(rows, self._budgets), strict=True):
             if is_kept:
                 kept.setdefault(change, row)
         neighbours = [self._space.architecture(row) for row in kept.values()]

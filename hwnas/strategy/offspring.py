@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Container, Sequence
 
 import numpy as np
 
-from hwnas.cost import Budget, CostTable, Term
+from hwnas.cost import Budget, CostTable, Term, keeps_all
 from hwnas.errors import InfeasibleError
 from hwnas.solve import maximise
 from hwnas.space import Architecture, Space
@@ -43,7 +43,7 @@ def new_child(
         return sample_feasible(space, budgets, 1, rng)[0]
     for _ in range(_NUM_TRIES):
         child = draw(rng) if draw else sample_feasible(space, budgets, 1, rng)[0]
-        if child not in known and all(budget.holds(child) for budget in budgets):
+        if child not in known and keeps_all(child, budgets):
             return child
     return repair(space, child, budgets)
 

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwnas.arguments import truth, whole_number
-from hwnas.cost import Budget
+from hwnas.cost import Budget, keeps_all, relative_excess
 from hwnas.errors import ConfigError, MissingExtraError, StrategyError
 from hwnas.space import INACTIVE, Architecture, Space
 from hwnas.strategy.domination import objectives_of
@@ -151,7 +151,7 @@ class OptunaStrategy:
         """A running trial that keeps the budgets."""
         for _ in range(self._max_redraws + 1):
             trial, architecture = self._next_trial()
-            if all(budget.holds(architecture) for budget in self._budgets):
+            if keeps_all(architecture, self._budgets):
                 return trial, architecture
             self._study.tell(trial, self._worst)
         self._study.enqueue_trial(self._codes(repair(self._space, architecture, self._budgets)))
@@ -175,11 +175,8 @@ class OptunaStrategy:
         return {name: code for name, code in codes if code != INACTIVE}
 
     def _excesses(self, architecture: Architecture) -> dict[str, float]:
-        """By how much budgets are exceeded, as a share of the limit (of a limit of 0 or less there is none)."""
-        return {
-            str(budget): (budget.cost.value(architecture) - budget.limit) / (budget.limit if budget.limit > 0 else 1.0)
-            for budget in self._budgets
-        }
+        """By how much budgets are exceeded; see `relative_excess`."""
+        return {str(b): relative_excess(b.cost.value(architecture), b.limit) for b in self._budgets}
 
 
 class TPE(OptunaStrategy):

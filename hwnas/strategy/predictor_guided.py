@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from hwnas.arguments import finite_number, whole_number
-from hwnas.cost import Budget, CostTable
+from hwnas.cost import Budget, CostTable, keeps_all
 from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.solve import maximise
 from hwnas.space import Architecture, Space
@@ -155,7 +155,7 @@ class PredictorGuided:
         for _ in range(_NUM_CHILDREN if parents else 0):
             drawn.append(self._space.mutate(parents[int(rng.integers(len(parents)))], rng))
         new = [newcomer]
-        new += [a for a in drawn if a not in self._proposed and all(budget.holds(a) for budget in self._budgets)]
+        new += [a for a in drawn if a not in self._proposed and keeps_all(a, self._budgets)]
         codes = self._space.encode(new)
         estimate = self.estimate()
         bounds = estimate.table.values(codes) + self._exploration * estimate.standard_errors(codes)

@@ -15,7 +15,7 @@ from hwnas.cost import Budget
 from hwnas.solve import Certificate
 from hwnas.space import Architecture
 
-__all__ = ["Derived", "Fidelity", "Outcome", "Proposal", "StopsTrials", "Strategy", "options_of"]
+__all__ = ["FAILED", "Derived", "Fidelity", "Outcome", "Proposal", "StopsTrials", "Strategy", "options_of"]
 
 Fidelity = Literal["batch", "full", "trained"]
 """How an architecture is scored: `batch` is the loss on one batch beside the teacher's, quick and noisy;
@@ -80,6 +80,10 @@ class Outcome:
         return None if self.scores is None else float(self.scores.std(dtype=np.float64)) / math.sqrt(len(self.scores))
 
 
+FAILED = Outcome(score=-math.inf, failed=True)
+"""What a strategy is told of an evaluation without a result."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Derived:
     """The architecture a strategy hands on, and how it was found.
@@ -125,6 +129,7 @@ class Strategy(Protocol):
 
         Raises:
             InfeasibleError: no architecture keeps the budgets; it names the least achievable.
+            StrategyError: no evaluation that would be needed was told yet.
         """
         ...
 

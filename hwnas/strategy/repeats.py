@@ -7,7 +7,6 @@ Each of several evaluations of one proposal is a proposal of its own, with its o
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
@@ -18,7 +17,7 @@ from hwnas.cost import Budget
 from hwnas.errors import ConfigError, StrategyError
 from hwnas.space import Architecture
 from hwnas.strategy.middleware import is_stopped
-from hwnas.strategy.protocol import Derived, Outcome, Proposal, Strategy
+from hwnas.strategy.protocol import FAILED, Derived, Outcome, Proposal, Strategy
 from hwnas.strategy.stand_in import StandIn, best_evaluated, check_stand_in, stand_in
 
 __all__ = ["FailureHandler", "MultipleEvaluation"]
@@ -192,7 +191,7 @@ def _origin(proposal: Proposal, num: int) -> tuple[Proposal, int]:
 def _mean(outcomes: Sequence[Outcome]) -> Outcome:
     """The mean of everything, of each image's scores too; failed where there are none."""
     if not outcomes:
-        return Outcome(score=math.nan, failed=True)
+        return FAILED
     if len({len(outcome.objectives) for outcome in outcomes}) > 1:
         raise StrategyError(
             "Evaluations whose mean is taken must have the same objectives; got "

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from hwnas.arguments import finite_number, whole_number
-from hwnas.cost import Budget
+from hwnas.cost import Budget, keeps_all
 from hwnas.errors import ConfigError
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import repair
@@ -189,7 +189,7 @@ class SPOS:
         """Whether it may be proposed: within the budgets, accepted, and not proposed before."""
         return (
             architecture not in self._proposed
-            and all(budget.holds(architecture) for budget in self._budgets)
+            and keeps_all(architecture, self._budgets)
             and self._accepts(architecture)
         )
 

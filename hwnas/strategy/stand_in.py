@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from hwnas.arguments import real_number
-from hwnas.cost import Budget
+from hwnas.cost import Budget, keeps_all
 from hwnas.errors import ConfigError, StrategyError
 from hwnas.space import Architecture
-from hwnas.strategy.protocol import Derived, Outcome
+from hwnas.strategy.protocol import FAILED, Derived, Outcome
 
 __all__ = ["StandIn", "best_evaluated", "check_one_for_each", "check_stand_in", "stand_in"]
 
@@ -57,7 +57,7 @@ def stand_in(metric: StandIn, *, violation: float) -> Outcome:
         violation: the largest that was told so far: what was measured and breaks a limit is not worse than this.
     """
     if metric is None:
-        return Outcome(score=math.nan, failed=True)
+        return FAILED
     values = tuple(map(float, metric)) if isinstance(metric, Sequence) else (float(metric),)
     return Outcome(score=values[0], objectives=values if len(values) > 1 else (), violation=violation)
 
@@ -73,7 +73,7 @@ def best_evaluated(outcomes: Mapping[Architecture, Outcome], budgets: Sequence[B
     Raises:
         StrategyError: none of them keeps the budgets.
     """
-    kept = [a for a in outcomes if all(budget.holds(a) for budget in budgets)]
+    kept = [a for a in outcomes if keeps_all(a, budgets)]
     if not kept:
         raise StrategyError(
             f"{why[0].upper()}{why[1:]}, and nothing else that was evaluated keeps the budgets. Evaluate more "

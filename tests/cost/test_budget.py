@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hwnas.cost import STANDARD_UNITS, Budget, BudgetRequest, CostTable, LatencyTable, MaxTable, parse_budget
+from hwnas.cost import (
+    STANDARD_UNITS,
+    Budget,
+    BudgetRequest,
+    CostTable,
+    LatencyTable,
+    MaxTable,
+    keeps_all,
+    parse_budget,
+    relative_excess,
+    rows_within,
+)
 from hwnas.errors import ArchitectureError, BudgetError
 from hwnas.space import Choice, Space
 from tests.fingerprints import FINGERPRINT
@@ -48,6 +59,22 @@ def test_limit_is_a_plain_float(limit):
     budget = Budget("latency", limit, "ms", LATENCY)
     assert type(budget.limit) is float
     assert budget == Budget("latency", 2.0, "ms", LATENCY)
+
+
+def test_all_budgets():
+    two, three = (Budget("latency", limit, "ms", LATENCY) for limit in (2.0, 3.0))
+    assert [keeps_all({"kernel": kernel}, [three, two]) for kernel in (3, 5, 7)] == [True, True, False]
+    assert keeps_all({"kernel": 7}, [])
+    assert rows_within([[0], [1], [2]], [three, two]).tolist() == [True, True, False]
+    assert rows_within(SPACE.enumerate_codes(), []).tolist() == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "excess"),
+    [(3.0, 2.0, 0.5), (2.0, 2.0, 0.0), (1.0, 2.0, -0.5), (-8.0, -10.0, 0.2), (3.0, 0.0, 3.0)],
+)
+def test_excess_is_a_share_of_the_limit(value, limit, excess):
+    assert relative_excess(value, limit) == excess
 
 
 def test_one_unit():

@@ -25,6 +25,12 @@ def test_signs_limits_and_what_strategies_compare_by():
     assert Metric("m", "minimise", limit=-2.0).violation(-1.0) == 0.5
 
 
+def test_excess_of_what_is_kept_is_negative():
+    assert [Metric("m", limit=10.0).excess(value) for value in (12.0, 10.0, 8.0)] == [-0.2, 0.0, 0.2]
+    assert [Metric("m", "minimise", limit=-10.0).excess(value) for value in (-12.0, -8.0)] == [-0.2, 0.2]
+    assert Metric("m").excess(-3.0) == 0.0
+
+
 def test_scores_of_images_are_handed_on():
     scores = np.ones(3, dtype=np.float32)
     assert outcome_of([ACCURACY], {"accuracy": 1.0}, scores).scores is scores

@@ -3,9 +3,10 @@
 from hypothesis import given, settings, strategies as st
 
 from hwnas.experiment import Metric
-from hwnas.experiment.metric import FAILED, outcome_of
+from hwnas.experiment.metric import outcome_of
 from hwnas.experiment.standings import Standings
 from hwnas.store import Trial
+from hwnas.strategy.protocol import FAILED
 
 METRICS = (Metric("a"), Metric("b", "minimise", limit=8.0))
 POINTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=25)

@@ -8,6 +8,7 @@ from hwnas.cost import Budget, CostTable
 from hwnas.space import Architecture, Choice, Space
 from hwnas.strategy import Derived, Outcome, Proposal, Strategy
 from hwnas.strategy.history import History
+from hwnas.strategy.protocol import FAILED as FAILED
 
 SPACE = Space([Choice("n", tuple(range(10)))])
 NUMBERS = CostTable.from_options(SPACE, {"n": {n: float(n) for n in range(10)}})
@@ -60,9 +61,6 @@ def number(proposal: Proposal) -> int:
 def numbers(strategy: Strategy, num: int = 1) -> list[int]:
     """What it proposes next."""
     return [number(proposal) for proposal in strategy.ask(num)]
-
-
-FAILED = Outcome(score=float("-inf"), failed=True)
 
 
 def scored(score: float, **more: object) -> Outcome:

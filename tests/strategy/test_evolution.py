@@ -1,6 +1,6 @@
 import pytest
 
-from hwnas.errors import ConfigError, InfeasibleError
+from hwnas.errors import ConfigError, StrategyError
 from hwnas.solve import maximise
 from hwnas.strategy import Outcome, Random, RegularizedEvolution
 from tests.strategy.planted import PlantedEvaluator, budget_at, planted_space, random_table, run
@@ -94,7 +94,7 @@ def test_a_tightened_budget_repairs_the_best():
 
 
 def test_nothing_to_derive_from():
-    with pytest.raises(InfeasibleError, match="run at least one trial"):
+    with pytest.raises(StrategyError, match="run at least one trial"):
         Random(SPACE).derive([])
 
 
