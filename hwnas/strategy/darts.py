@@ -29,7 +29,7 @@ from hwnas.nn import ModelSpace
 from hwnas.space import Distribution
 from hwnas.strategy.derivation import derive_from_scores, relative_to_largest
 from hwnas.strategy.feasible import require_feasible
-from hwnas.strategy.filters import Filter, check_filter, limits_of
+from hwnas.strategy.filters import Accepts, check_filter, limits_of
 from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.logits import Logits, load_optimizer_state, optimizer_state, paths
 from hwnas.strategy.mixable import require_mixable
@@ -98,7 +98,7 @@ class DARTS:
         num_warmup_epochs: float = 0.0,
         none: bool = True,
         penalty: Penalty | None = None,
-        filter: Filter | None = None,
+        filter: Accepts | None = None,
         seed: int = 0,
     ) -> None:
         space, budgets = given_model_space(space), given_budgets(budgets)

@@ -11,7 +11,7 @@ from hwnas.cost import Budget, CostTable, Term
 from hwnas.errors import ConfigError
 from hwnas.solve import k_best
 from hwnas.space import Space
-from hwnas.strategy.filters import Filter, limits_of
+from hwnas.strategy.filters import Accepts, limits_of
 from hwnas.strategy.protocol import Derived
 
 __all__ = ["derive_from_scores", "relative_to_largest"]
@@ -24,7 +24,7 @@ def derive_from_scores(
     scores: Mapping[str, ArrayLike],
     budgets: Sequence[Budget],
     *,
-    filter: Filter | None = None,
+    filter: Accepts | None = None,
     time_limit_seconds: float | None = 60.0,
 ) -> Derived:
     """The architecture with the largest sum of scores over its active choices, among those that keep every budget.

@@ -36,7 +36,7 @@ from hwnas.space import Architecture, Distribution
 from hwnas.strategy.completion import BudgetMasks
 from hwnas.strategy.controller import Controller, Samples, controller_loss
 from hwnas.strategy.feasible import repair, require_feasible
-from hwnas.strategy.filters import Filter, accepted, check_filter, limits_of
+from hwnas.strategy.filters import Accepts, accepted, check_filter, limits_of
 from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.logits import load_optimizer_state, load_tensors, optimizer_state
 from hwnas.strategy.one_shot import Moment
@@ -118,7 +118,7 @@ class ENAS:
         scoring_share: float = 0.02,
         gradient_clip: float | None = 5.0,
         penalty: Penalty | None = None,
-        filter: Filter | None = None,
+        filter: Accepts | None = None,
         seed: int = 0,
     ) -> None:
         space, budgets = given_model_space(space), given_budgets(budgets)

@@ -31,7 +31,7 @@ from hwnas.profiler import Profiler
 from hwnas.space import Distribution
 from hwnas.strategy.derivation import derive_from_scores, relative_to_largest
 from hwnas.strategy.feasible import require_feasible
-from hwnas.strategy.filters import Filter, check_filter, limits_of
+from hwnas.strategy.filters import Accepts, check_filter, limits_of
 from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.logits import Logits, load_optimizer_state, optimizer_state, paths
 from hwnas.strategy.mixable import require_mixable
@@ -115,7 +115,7 @@ class FBNet:
         init_temperature: float = 5.0,
         exp_anneal_rate: float = math.exp(-0.045),
         penalty: Penalty | None = None,
-        filter: Filter | None = None,
+        filter: Accepts | None = None,
         seed: int = 0,
     ) -> None:
         space, budgets = given_model_space(space), given_budgets(budgets)

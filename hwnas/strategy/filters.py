@@ -20,9 +20,9 @@ from hwnas.strategy.feasible import repair, require_feasible
 from hwnas.strategy.given import given_profiler
 from hwnas.strategy.penalties import require_profiler_of
 
-__all__ = ["Filter", "RangeProfilerFilter", "accepted", "check_filter", "limits_of"]
+__all__ = ["Accepts", "RangeProfilerFilter", "accepted", "check_filter", "limits_of"]
 
-Filter = Callable[[Architecture], bool]
+Accepts = Callable[[Architecture], bool]
 """Whether a search may use an architecture."""
 
 _MAX_DRAWS = 100
@@ -127,7 +127,7 @@ class RangeProfilerFilter:
         return format_quantity(value, cost.unit)
 
 
-def check_filter(filter: Filter | None, space: Space, strategy: str) -> None:
+def check_filter(filter: Accepts | None, space: Space, strategy: str) -> None:
     """`RangeProfilerFilter.check`, where the filter is one; of a function nothing is known in advance.
 
     Raises:
@@ -137,19 +137,21 @@ def check_filter(filter: Filter | None, space: Space, strategy: str) -> None:
     if isinstance(filter, RangeProfilerFilter):
         filter.check(space, strategy)
     elif filter is not None and not callable(filter):
+        middleware = " That is middleware, for a Chain: give its function, or a RangeProfilerFilter."
+        remedy = middleware if hasattr(filter, "wrap") else ""
         raise ConfigError(
             f"The filter of {strategy} must be a RangeProfilerFilter, a function from an architecture to whether it "
-            f"is accepted, or None; got {filter!r}."
+            f"is accepted, or None; got {filter!r:.80}.{remedy}"
         )
 
 
-def limits_of(filter: Filter | None) -> tuple[Budget, ...]:
+def limits_of(filter: Accepts | None) -> tuple[Budget, ...]:
     """What is known in advance of a filter, as hard budgets: nothing of a function."""
     return filter.limits() if isinstance(filter, RangeProfilerFilter) else ()
 
 
 def accepted(
-    draw: Callable[[], Architecture], filter: Filter | None, *, space: Space, budgets: Sequence[Budget] = ()
+    draw: Callable[[], Architecture], filter: Accepts | None, *, space: Space, budgets: Sequence[Budget] = ()
 ) -> Architecture:
     """A drawn architecture that the filter accepts and that keeps every budget; never loops for ever.
 

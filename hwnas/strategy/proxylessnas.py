@@ -35,7 +35,7 @@ from hwnas.profiler import Profiler
 from hwnas.space import Architecture, Distribution
 from hwnas.strategy.derivation import derive_from_scores, relative_to_largest
 from hwnas.strategy.feasible import require_feasible
-from hwnas.strategy.filters import Filter, accepted, check_filter, limits_of
+from hwnas.strategy.filters import Accepts, accepted, check_filter, limits_of
 from hwnas.strategy.given import given_budgets, given_model_space
 from hwnas.strategy.grad_reg_loss import LossType, cost_in_loss
 from hwnas.strategy.logits import Logits, load_optimizer_state, load_tensors, optimizer_state, paths
@@ -110,7 +110,7 @@ class ProxylessNAS:
         architecture_learning_rate: float = 1e-3,
         num_samples: int = 8,
         penalty: Penalty | None = None,
-        filter: Filter | None = None,
+        filter: Accepts | None = None,
         seed: int = 0,
     ) -> None:
         space, budgets = given_model_space(space), given_budgets(budgets)

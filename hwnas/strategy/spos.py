@@ -5,7 +5,7 @@ Architecture Search with Uniform Sampling", ECCV 2020, https://arxiv.org/abs/190
 
 Every generation has `population_size` architectures within the budgets. The first is random; each other one is made of
 the `num_top` best so far, over all generations: `num_crossover` children of two of them, `num_mutation` of one of them
-in which every choice is drawn anew with `mutation_probability`, and random ones for what is left. Budgets are checked
+in which every choice is drawn anew with `mutation_prob`, and random ones for what is left. Budgets are checked
 before anything is evaluated. The other half of the paper, the training, is `SPOS.supernet_recipe`, with `macs_range`
 for its uniform sampling over bins of MACs; candidates are scored with batch norm re-estimated.
 
@@ -29,7 +29,7 @@ from hwnas.cost import Budget, keeps_all
 from hwnas.errors import ConfigError
 from hwnas.space import Architecture, Space
 from hwnas.strategy.feasible import repair
-from hwnas.strategy.filters import Filter, check_filter, limits_of
+from hwnas.strategy.filters import Accepts, check_filter, limits_of
 from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_random
@@ -52,7 +52,7 @@ class SPOS:
         num_top: the best so far, which have children.
         num_crossover: children of two parents, in every generation but the first.
         num_mutation: children of one parent.
-        mutation_probability: of each active choice.
+        mutation_prob: of each active choice.
         num_generations: after so many the search has finished; the first, random one counts.
         penalty: on the score of an architecture, as a reward: its scale is negative for a cost that is not wanted.
         filter: what every proposal must be accepted by: a range of a profiler, or a function.
@@ -85,10 +85,10 @@ class SPOS:
         num_top: int = 10,
         num_crossover: int = 25,
         num_mutation: int = 25,
-        mutation_probability: float = 0.1,
+        mutation_prob: float = 0.1,
         num_generations: int = 20,
         penalty: Penalty | None = None,
-        filter: Filter | None = None,
+        filter: Accepts | None = None,
         seed: int = 0,
     ) -> None:
         population_size = whole_number("population_size", population_size, at_least=1)
@@ -101,7 +101,7 @@ class SPOS:
                 f"`num_crossover` + `num_mutation` must be at most `population_size` ({population_size}); got "
                 f"{num_crossover} + {num_mutation}."
             )
-        mutation_probability = finite_number("mutation_probability", mutation_probability, above=0, at_most=1)
+        mutation_prob = finite_number("mutation_prob", mutation_prob, above=0, at_most=1)
         space = given_space(space)
         check_reward_penalty(penalty, space, "spos")
         check_filter(filter, space, "spos")
@@ -113,7 +113,7 @@ class SPOS:
         self._num_top = num_top
         self._num_crossover = num_crossover
         self._num_mutation = num_mutation
-        self._mutation_probability = mutation_probability
+        self._mutation_prob = mutation_prob
         self._num_proposals = num_generations * population_size
         self._seed = whole_number("seed", seed, at_least=0)
         self._proposed: dict[Architecture, None] = {}
@@ -202,4 +202,4 @@ class SPOS:
 
     def _mutant(self, rng: np.random.Generator) -> Architecture:
         parent = self._parents[rng.integers(len(self._parents))]
-        return self._space.mutate(parent, rng, probability=self._mutation_probability)
+        return self._space.mutate(parent, rng, probability=self._mutation_prob)

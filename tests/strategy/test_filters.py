@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings, strategies as st
 from hwnas.cost import Budget, CostTable, MaxTable
 from hwnas.errors import ConfigError, InfeasibleError
 from hwnas.space import Choice, Space
-from hwnas.strategy import RangeProfilerFilter
+from hwnas.strategy import Filter, RangeProfilerFilter
 from hwnas.strategy.filters import accepted, check_filter, limits_of
 from tests.cost.examples import random_table as random_joint_table
 from tests.space.examples import random_space
@@ -143,6 +143,8 @@ def test_checking_any_filter():
         check_filter(RangeProfilerFilter(TableProfiler(MACS), max=1.0), THREE, "enas")
     with pytest.raises(ConfigError, match=r"filter of enas must be a RangeProfilerFilter, a function .*got 5"):
         check_filter(5, THREE, "enas")
+    with pytest.raises(ConfigError, match=r"got Filter\(.*\. That is middleware, for a Chain: give its fun"):
+        check_filter(Filter(lambda architecture: True), THREE, "enas")
 
 
 def test_limits_of_any_filter():

@@ -146,7 +146,7 @@ def test_budgets_that_nothing_keeps():
         ({"num_mutation": -1}, "`num_mutation` must be a whole number of at least 0; got -1"),
         ({"num_generations": 0}, "`num_generations` must be a whole number of at least 1; got 0"),
         ({"num_crossover": 30}, r"must be at most `population_size` \(50\); got 30 \+ 25"),
-        ({"mutation_probability": 0.0}, "`mutation_probability` must be a finite number above 0 and at most 1; got"),
+        ({"mutation_prob": 0.0}, "`mutation_prob` must be a finite number above 0 and at most 1; got"),
     ],
 )
 def test_options_out_of_range(options, message):
