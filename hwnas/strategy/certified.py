@@ -150,7 +150,8 @@ class Certified:
         Where too little was explored for an estimate, as in a space of one architecture, the best evaluated one.
 
         Raises:
-            InfeasibleError: no architecture keeps the budgets, or nothing was told yet.
+            InfeasibleError: no architecture keeps the budgets.
+            StrategyError: nothing was told yet.
         """
         if not self.has_estimate:
             return self._histories["full"].derive(budgets)
@@ -175,7 +176,7 @@ class Certified:
                     f"({fidelity}); the first is handed on: its score is higher by {difference:.4g} "
                     f"(paired standard error {error:.2g})"
                 )
-                return Derived(architecture=best, certificate=solution.certificate, note=note, runner_up=optimum)
+                return Derived(architecture=best, certificate=solution.certificate, note=note)
         return Derived(architecture=optimum, certificate=solution.certificate)
 
     @property

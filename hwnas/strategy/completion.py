@@ -198,17 +198,16 @@ class BudgetMasks:
         budgets: the hard limits.
     """
 
-    def __init__(self, space: Space, budgets: Iterable[Budget], *, max_cells: int = MAX_CELLS) -> None:
+    def __init__(self, space: Space, budgets: Iterable[Budget]) -> None:
         """See the class.
 
         Args:
             space: what may vary.
             budgets: hard limits over that space; without any, every option is allowed.
-            max_cells: see `Completion`.
         """
         self.space = space
         self.budgets = tuple(budgets)
-        self._compiled = [(Completion(budget.cost, max_cells=max_cells), budget.limit) for budget in self.budgets]
+        self._compiled = [(Completion(budget.cost), budget.limit) for budget in self.budgets]
 
     def walk(self, num: int) -> MaskWalk:
         """`num` architectures of which nothing is decided yet."""

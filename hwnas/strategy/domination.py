@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hwnas.strategy.protocol import Outcome
 
-__all__ = ["crowding_distances", "domination", "front_numbers", "non_dominated", "objectives_of"]
+__all__ = ["crowding_distances", "domination", "front_numbers", "objectives_of"]
 
 Floats = NDArray[np.float64]
 
@@ -85,16 +85,6 @@ def crowding_distances(outcomes: Sequence[Outcome]) -> Floats:
         distances[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / span
         distances[order[[0, -1]]] = np.inf
     return distances
-
-
-def non_dominated(outcomes: Sequence[Outcome]) -> list[int]:
-    """The places of the outcomes that none of the others dominates, in order; quick for many thousands."""
-    keys = [(outcome.violation, *(-value for value in objectives_of(outcome)), -outcome.tie) for outcome in outcomes]
-    front: list[int] = []
-    for place in sorted(range(len(outcomes)), key=keys.__getitem__):  # none is dominated by one that comes later
-        if not domination([outcomes[i] for i in front], [outcomes[place]]).any():
-            front.append(place)
-    return sorted(front)
 
 
 def _arrays(outcomes: Sequence[Outcome]) -> tuple[Floats, Floats, Floats]:

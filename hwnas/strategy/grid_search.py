@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -24,8 +23,6 @@ from hwnas.strategy.history import History
 from hwnas.strategy.protocol import Derived, Outcome, Proposal
 
 __all__ = ["GridSearch"]
-
-_MAX_COUNTED = 2_000_000
 
 
 class GridSearch:
@@ -46,19 +43,6 @@ class GridSearch:
         self._budgets = given_budgets(budgets)
         self._remaining = self._feasible()
         self._history = History(space)
-
-    @cached_property
-    def num_architectures(self) -> int | None:
-        """How many there are; None where that is not known: under budgets, in spaces of more than 2,000,000."""
-        if not self._budgets:
-            return self._space.size
-        if self._space.size > _MAX_COUNTED:
-            return None
-        codes = self._space.enumerate_codes()
-        keeps = np.ones(len(codes), dtype=np.bool_)
-        for budget in self._budgets:
-            keeps &= budget.cost.values(codes) <= budget.limit
-        return int(keeps.sum())
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """The next architectures; none after the last."""

@@ -30,7 +30,7 @@ from hwnas.arguments import finite_number, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import StrategyError
 from hwnas.space import Architecture, Space
-from hwnas.strategy.domination import crowding_distances, front_numbers, non_dominated, objectives_of
+from hwnas.strategy.domination import crowding_distances, front_numbers, objectives_of
 from hwnas.strategy.given import given_budgets, given_space
 from hwnas.strategy.history import History
 from hwnas.strategy.offspring import new_child
@@ -120,14 +120,9 @@ class NSGA2:
     def derive(self, budgets: Sequence[Budget]) -> Derived:
         """The best by the first objective, the score, of those told that keep `budgets`; see `History.derive`.
 
-        One of a front must be handed on, and the score comes first; `front` gives all.
+        One of a front must be handed on, and the score comes first; `Experiment.front` gives all.
         """
         return self._history.derive(budgets)
-
-    def front(self, budgets: Sequence[Budget] = ()) -> list[tuple[Architecture, Outcome]]:
-        """The evaluated architectures within `budgets` that no other one dominates, the best score first."""
-        told = self._history.feasible(budgets)
-        return [told[place] for place in non_dominated([outcome for _, outcome in told])]
 
     def _select(self) -> None:
         """The elitist selection of the next parents; the last outcome of an architecture counts."""

@@ -92,13 +92,11 @@ class Derived:
         architecture: it keeps every budget under which it was derived.
         certificate: of the last solve, for strategies that solve; None for the others.
         note: what a reader must know beyond the certificate (empty where there is nothing).
-        runner_up: where an evaluated architecture was preferred to the certified optimum, that optimum.
     """
 
     architecture: Architecture
     certificate: Certificate | None = None
     note: str = ""
-    runner_up: Architecture | None = None
 
 
 class Strategy(Protocol):

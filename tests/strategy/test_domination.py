@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hwnas.strategy import Outcome
-from hwnas.strategy.domination import crowding_distances, domination, front_numbers, non_dominated
+from hwnas.strategy.domination import crowding_distances, domination, front_numbers
 
 VALUES = st.integers(0, 4).map(float)
 
@@ -49,7 +49,6 @@ def peeled(outcomes: list[Outcome]) -> list[int]:
 def test_fronts_equal_brute_force(outcomes):
     assert domination(outcomes, outcomes).tolist() == [[dominates(p, q) for q in outcomes] for p in outcomes]
     assert front_numbers(outcomes).tolist() == peeled(outcomes)
-    assert non_dominated(outcomes) == [i for i, number in enumerate(peeled(outcomes)) if number == 0]
 
 
 @given(populations(ties=False))
@@ -62,13 +61,6 @@ def test_fronts_equal_those_of_optuna(outcomes):
     assert front_numbers(outcomes).tolist() == (
         multi_objective._fast_non_domination_rank(losses, penalty=penalties).tolist()
     )
-
-
-def test_a_large_front_is_found_as_well():
-    rng = np.random.default_rng(0)
-    outcomes = [Outcome(score=a, objectives=(a, b)) for a, b in rng.normal(size=(500, 2))]
-    assert non_dominated(outcomes) == np.flatnonzero(front_numbers(outcomes) == 0).tolist()
-    assert non_dominated([]) == []
 
 
 def test_the_score_alone_is_an_objective():
