@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
 import shutil
 import sqlite3
@@ -20,6 +19,7 @@ from hwnas.data import DataName, Splits, load_data
 from hwnas.device import connect, measure
 from hwnas.experiment import search_each
 from hwnas.experiment.phases import Advance
+from hwnas.experiment.result import write_json
 from hwnas.experiment.supernet import train_whole_space
 from hwnas.nn.families import family
 from hwnas.train import Recipe
@@ -248,7 +248,7 @@ def run_job(job: str, out: Path, setting: Setting, listen: Callable[[Advance], N
     elif kind == "supernet":
         _supernet(job, out, setting, int(of[0]), listen)
     elif kind == "memory":
-        _write(finished(job, out), step_memory(of[1], SPACES[of[0]]))
+        write_json(finished(job, out), step_memory(of[1], SPACES[of[0]]))
     else:
         _search(kind, out, setting, int(of[0]), listen)
 
@@ -264,7 +264,7 @@ def _table(out: Path, setting: Setting, listen: Callable[[Advance], None]) -> No
         progress=lambda step: listen(Advance(phase=step.phase, done=step.done, total=step.total)),
     )
     content = {"blocks": len(table.milliseconds), "baseline_ms": table.baseline_ms, "noise_floor": table.noise_floor}
-    _write(out / "table.json", content | {"seconds": time.monotonic() - start})
+    write_json(out / "table.json", content | {"seconds": time.monotonic() - start})
 
 
 def _supernet(job: str, out: Path, setting: Setting, seed: int, listen: Callable[[Advance], None]) -> None:
@@ -280,7 +280,7 @@ def _supernet(job: str, out: Path, setting: Setting, seed: int, listen: Callable
         directory=out / job,
         progress=lambda step: listen(Advance(phase="train", done=step.step, total=step.num_steps)),
     )
-    _write(out / f"{job}.json", {"seconds": time.monotonic() - start})
+    write_json(out / f"{job}.json", {"seconds": time.monotonic() - start})
 
 
 def _search(row_name: str, out: Path, setting: Setting, seed: int, listen: Callable[[Advance], None]) -> None:
@@ -324,9 +324,3 @@ def _copied(table: Path, copy: Path) -> Path:
             source.backup(made)
         aside.replace(copy)
     return copy
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    aside = path.with_suffix(".new")
-    aside.write_text(json.dumps(content, indent=2) + "\n")
-    aside.replace(path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from hwnas.errors import ExportError
+from hwnas.experiment.result import write_json
 from hwnas.experiment.standings import Found
-from hwnas.export import export_onnx, write_whole
+from hwnas.export import export_onnx
 from hwnas.nn import ModelSpace
 
 __all__ = ["export_top"]
@@ -38,6 +38,4 @@ def export_top(top: Sequence[Found], space: ModelSpace | None, directory: Path) 
         if space is not None and name is not None:
             export_onnx(space.freeze(one.architecture), space.example_inputs, directory / name)
         entries.append({"place": place, **one.to_json(), "onnx": name})
-    path = directory / "top.json"
-    write_whole(path, (json.dumps(entries, indent=2) + "\n").encode())
-    return path
+    return write_json(directory / "top.json", entries)

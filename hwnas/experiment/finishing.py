@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from hwnas.cost import Budget
@@ -15,6 +15,7 @@ from hwnas.errors import InfeasibleError
 from hwnas.experiment.deployment import MEASURED_ON_FILE, Deployment
 from hwnas.experiment.phases import Phases, training_steps
 from hwnas.experiment.settle import Attempt, Measured, settle
+from hwnas.export import write_whole
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
 from hwnas.strategy import Derived
@@ -167,11 +168,13 @@ class Finishing:
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
-    """The state dict as safetensors, aside and renamed; tied tensors are written out each."""
-    aside = path.with_suffix(".tmp")
+    """The state dict as a safetensors file that is whole or not there; tied tensors are written out each.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, aside)
-    aside.replace(path)
+    write_whole(path, save(state))
 
 
 def _fact(kind: str, study: str, architecture: Architecture) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.errors import RunDirectoryError
+from hwnas.export import write_whole
 from hwnas.measurement import Fingerprint
 from hwnas.solve import Certificate
 from hwnas.space import Architecture
@@ -136,7 +137,8 @@ class SearchResult:
     def write(self) -> Path:
         """Write `result.json`, and the network alone as `architecture.json`; returns the path of the former.
 
-        Either is written aside and renamed.
+        Raises:
+            ExportError: one of them cannot be written.
         """
         write_json(self.directory / "architecture.json", self.architecture.to_json())
         return write_json(self.directory / "result.json", self.to_json())
@@ -147,9 +149,11 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in _VERSIONED} | {"python": platform.python_version()}
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a JSON object aside and rename it, so that the file is whole or not there; returns its path."""
-    aside = path.with_suffix(".json.new")
-    aside.write_text(json.dumps(content, indent=2) + "\n")
-    aside.replace(path)
+def write_json(path: Path, content: object) -> Path:
+    """Write a JSON file that is whole or not there; returns its path.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
     return path
