@@ -115,6 +115,7 @@ class Certified:
         self._failed: dict[Architecture, None] = {}
         self._phase = "explore"
         self._round = 0
+        self._was_scored = False  # the optimum, when the last round began
 
     def ask(self, num: int = 1) -> list[Proposal]:
         """The next evaluations; none while earlier ones are still to be told, or at the end."""
@@ -216,10 +217,15 @@ class Certified:
             return [Proposal(architecture=architecture) for architecture in self._scored.held_out]
         if self._phase == "solve" and self.has_estimate:
             best = self._best(self._num_candidates)
+            is_scored = bool(best) and best[0] in self._histories["full"]
+            new = [architecture for architecture in best if architecture not in self._histories["full"]]
+            if is_scored and self._was_scored:  # by the estimate with all scores of the round before
+                new = []
+            self._was_scored = is_scored
             self._round += 1
-            if not best or best[0] in self._histories["full"] or self._round == self._max_rounds:
+            if not new or self._round == self._max_rounds:
                 self._phase = "train" if self._num_finalists else "finished"
-            return [Proposal(architecture=a) for a in best if a not in self._histories["full"]]
+            return [Proposal(architecture=architecture) for architecture in new]
         finalists = self._finalists() if self._phase == "train" else []
         self._phase = "finished"
         return [Proposal(architecture=a, fidelity="trained") for a in finalists]

@@ -40,7 +40,7 @@ class RegularizedEvolution:
         budgets: hard limits that every proposal keeps.
         population_size: members alive at a time; so many random ones come first.
         sample_size: members of a tournament.
-        mutation_prob: of each active choice; None changes one choice in expectation.
+        mutation_prob: of each active choice; None is one over their number. At least one choice changes.
         crossover: the child comes from the winners of two tournaments before it is mutated.
         seed: the n-th proposal is a function of (seed, n) and of what was told before it.
 

@@ -50,7 +50,7 @@ class NSGA2:
         budgets: hard limits that every proposal keeps.
         population_size: parents; so many random architectures come first.
         crossover_prob: how often a child has two parents before it is mutated.
-        mutation_prob: of each active choice; None changes one choice in expectation.
+        mutation_prob: of each active choice; None is one over their number. At least one choice changes.
         seed: the n-th proposal is a function of (seed, n) and of what was told before it.
 
     Raises:

@@ -152,6 +152,24 @@ def test_an_evaluated_architecture_that_is_better_beyond_doubt_is_handed_on():
     assert "rank 2 of 2" in derived.note
 
 
+@pytest.mark.parametrize("seed", [14, 35, 36, 55])
+def test_it_ends_when_the_optimum_has_been_scored(seed):
+    """Seeds with which the scores of a round that knew the optimum move it: from so few, so noisy ones."""
+    space = planted_space(3)
+    utility, latency = random_table(space, 2, positive=False), random_table(space, 1, positive=True)
+    budget = budget_at(space, latency, 0.5)
+    strategy = Certified(space, [budget], num_samples=20, num_held_out=6, max_rounds=20, seed=seed)
+    scored = []
+
+    def evaluate(proposal):
+        scored.append(proposal.architecture)
+        noise = np.random.default_rng([seed, len(scored)]).normal(scale=2.0)
+        return Outcome(score=utility.value(proposal.architecture) + noise)
+
+    run(strategy, evaluate)
+    assert strategy.derive([budget]).architecture in scored
+
+
 def test_tighter_budgets_are_kept():
     budget = budget_at(SPACE, LATENCY, 0.6)
     strategy = Certified(SPACE, [budget], num_samples=40, seed=0)
