@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -15,6 +16,8 @@ from hwnas.store import Trial, TrialStatus
 from hwnas.strategy import Fidelity, Outcome
 
 __all__ = ["Found", "Standings", "TrialFront", "found", "thoroughness"]
+
+_Member = tuple[tuple[float, ...], Trial]  # signed objectives, larger is better
 
 
 def thoroughness(trial: Trial) -> int:
@@ -60,7 +63,7 @@ class Found:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrialFront:
-    """The trials that no other one equals or beats in every metric; of equal ones the first.
+    """The trials that no other one equals or beats in every metric; of equal ones the first asked for.
 
     Attributes:
         members: the best of the first metric first; only trials within all limits.
@@ -80,6 +83,8 @@ class TrialFront:
 class Standings:
     """Counts, the best and the front of the trials told of; the latter two of those scored most thoroughly.
 
+    In whatever order they end, of equals it is the one that was asked for first.
+
     Args:
         metrics: what is wanted; the first is the score.
     """
@@ -93,8 +98,8 @@ class Standings:
     def _forget(self) -> None:
         self.best: Found | None = None
         """The best so far, one within the metrics' limits where there is any."""
-        self._best_rank = (-math.inf, -math.inf, -math.inf)
-        self._front: list[tuple[tuple[float, ...], Trial]] = []  # signed objectives, larger is better
+        self._best_rank: tuple[float, ...] = ()
+        self._front: list[_Member] = []
         self._worst: tuple[float, ...] | None = None
         self._hypervolume: float | None = None
 
@@ -106,14 +111,16 @@ class Standings:
         if thoroughness(trial) > self._thoroughness:
             self._thoroughness = thoroughness(trial)
             self._forget()
-        if outcome.rank > self._best_rank:
-            self._best_rank, self.best = outcome.rank, found(trial, outcome.violation, self.metrics)
+        rank = (*outcome.rank, -trial.number)
+        if rank > self._best_rank:
+            self._best_rank, self.best = rank, found(trial, outcome.violation, self.metrics)
         point = outcome.objectives or (outcome.score,)
         worst = point if self._worst is None else tuple(map(min, self._worst, point))
         if worst != self._worst:
             self._worst, self._hypervolume = worst, None
-        if outcome.violation == 0.0 and not any(_covers(other, point) for other, _ in self._front):
-            self._front = [(other, t) for other, t in self._front if not _covers(point, other)] + [(point, trial)]
+        member = (point, trial)
+        if outcome.violation == 0.0 and not any(_covers(other, member) for other in self._front):
+            self._front = [*(other for other in self._front if not _covers(member, other)), member]
             self._hypervolume = None
 
     @property
@@ -160,6 +167,7 @@ def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 
-def _covers(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Whether `one` is at least as good in every objective."""
-    return all(a >= b for a, b in zip(one, other, strict=True))
+def _covers(one: _Member, other: _Member) -> bool:
+    """Whether `one` is at least as good in every objective; of equals, whether it was asked for first."""
+    (point, trial), (beside, another) = one, other
+    return trial.number < another.number if point == beside else all(map(operator.ge, point, beside))

@@ -83,6 +83,21 @@ def test_the_best_is_within_the_limits_and_the_first_of_equals():
     assert beyond.front().members == ()
 
 
+@settings(deadline=None)
+@given(
+    st.permutations([(9, 9), (4, 8), (4, 8), (3, 2), (1, 2), (3, 2), (9, 9)]).flatmap(
+        lambda points: st.tuples(st.just(points), st.permutations(range(len(points))))
+    )
+)
+def test_of_equals_the_first_asked_for_counts_in_whatever_order_they_end(drawn):
+    points, order = drawn
+    ended = standings([])
+    for number in order:
+        add(ended, number, points[number])
+    assert ended.best == standings(points).best
+    assert ended.front() == standings(points).front()
+
+
 def test_what_did_not_complete_is_counted_only():
     made = standings([])
     made.add(Trial(study="s", number=0, architecture={}, status="failed"), FAILED)
