@@ -97,7 +97,7 @@ class Experiment:
         self._strategy = strategy
         self._requests = read_budgets(space, budgets)
         self._metrics = check_metrics(metrics)
-        self._profilers = check_profilers(profilers)
+        self._profilers = check_profilers(profilers, self._requests)
         self._executor = executor
         self._device = device
         self._table = None if table is None else path("table", table)
@@ -141,6 +141,8 @@ class Experiment:
             InfeasibleError: no architecture of the space keeps the budgets.
             RunDirectoryError: the folder holds something else, another experiment, or one in progress.
             ConfigError: an argument out of range, or an evaluator that the executor cannot use.
+            BudgetError: a budget on latency without a device, or several from different ones.
+            StrategyError: the strategy proposed what the space does not allow, or its filter refuses too much.
             StoreError: the folder's database is damaged, or the disk is full; what was written is kept.
         """
         if max_trials is not None:

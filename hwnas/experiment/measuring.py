@@ -21,11 +21,13 @@ from hwnas.trial.attempt import ERRORS, described
 __all__ = ["check_profilers", "measured_profilers", "profiled"]
 
 
-def check_profilers(given: Mapping[str, Profiler] | None) -> dict[str, Profiler]:
-    """The profilers whose values are stored with every trial, by name.
+def check_profilers(
+    given: Mapping[str, Profiler] | None, budgets: Sequence[Budget | BudgetRequest]
+) -> dict[str, Profiler]:
+    """The profilers whose values are stored with every trial, by name, beside those of budgets.
 
     Raises:
-        ConfigError: no mapping from texts to profilers.
+        ConfigError: no mapping from texts to profilers, or a budget has the name.
     """
     if given is None:
         return {}
@@ -37,6 +39,11 @@ def check_profilers(given: Mapping[str, Profiler] | None) -> dict[str, Profiler]
     for name in given:
         if not isinstance(name, str) or not name:
             raise ConfigError(f"`profilers` must have names, which are texts; got {name!r:.80}.")
+        if name in [budget.profiler for budget in budgets]:
+            raise ConfigError(
+                f"`profilers` has {name!r}, and so is a budget called, whose cost is stored with every trial anyway. "
+                "Leave the profiler out, or give it another name."
+            )
     return {name: given_profiler(f"`profilers[{name!r}]`", profiler) for name, profiler in given.items()}
 
 

@@ -12,7 +12,8 @@ for its uniform sampling over bins of MACs; candidates are scored with batch nor
 What differs: budgets on any cost, any number of them. No architecture is proposed twice, in the whole search; where
 children fail to be new and within the budgets in some tries, one is repaired by the exact solver, and failing that a
 random one takes the place, so that a generation is always full until the space is exhausted. A mutation changes one
-choice at least.
+choice at least. A generation does not wait for the last outcomes of the one before: several evaluated at a time are
+never idle, and its parents are the best of those told by then.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class SPOS:
             place = len(self._proposed) % self._population_size
             if place == 0:
                 if proposals:
-                    break  # the next generation waits for the outcomes of this one
+                    break  # the next generation is asked for by itself, with the outcomes there are by then
                 self._parents = [architecture for architecture, _ in self._history.feasible(())[: self._num_top]]
             architecture = self._next(place, np.random.default_rng([self._seed, len(self._proposed)]))
             if architecture is None:

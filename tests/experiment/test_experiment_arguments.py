@@ -94,6 +94,11 @@ class NoStrategy:
         ({"profilers": {"macs": 3}}, ConfigError, r"`profilers\['macs'\]` must be a profiler, .*; got 3"),
         ({"profilers": {"macs": NumParamsProfiler}}, ConfigError, "must be a profiler, .*; got <class "),
         ({"profilers": {3: Sum()}}, ConfigError, "`profilers` must have names, which are texts; got 3"),
+        (
+            {"profilers": {"cost": Sum()}, "budgets": [Budget("cost", 5.0, "", COST)]},
+            ConfigError,
+            "`profilers` has 'cost', and so is a budget called, .* Leave the profiler out, or give it another name",
+        ),
         *(
             ({"metrics": wrong}, ConfigError, "`metrics` must be a list of Metric, .*; got")
             for wrong in ("accuracy", ["accuracy"], Metric("accuracy"), None)
