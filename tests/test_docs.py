@@ -79,7 +79,7 @@ def test_configurations_are_read_and_their_strategies_made(tmp_path: Path, text:
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
 def test_programs_run_word_for_word(tmp_path: Path, program: str) -> None:
     (tmp_path / "mine.py").write_text(program)
-    done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(("minus absolute error -", "['first']", "within the limit: True"))
 
@@ -98,7 +98,7 @@ def test_the_page_of_experiments_runs_word_for_word(
     for command in commands.splitlines():
         program, *arguments = command.split()
         if program == "python":
-            done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300)
+            done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=900)
             assert done.returncode == 0, done.stderr
             printed[command] = done.stdout
         else:

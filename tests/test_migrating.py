@@ -84,7 +84,7 @@ def test_every_verb_answers():
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
 def test_snippets_run_word_for_word(number, tmp_path):
     (tmp_path / "mine.py").write_text(SNIPPETS[number])
-    done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     # 3 * 8 * 3 * 3 weights at 8 * 8 places, and 0 more: MACs of the convolution called "conv"
     assert done.stdout.split() == [["13824", "True"], ["True"]][number]

@@ -22,7 +22,7 @@ def command(program: str, *arguments: object) -> list[str]:
 
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(program, *arguments), capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command(program, *arguments), capture_output=True, text=True, timeout=900, check=False)
 
 
 def names(program: str) -> dict[str, Any]:

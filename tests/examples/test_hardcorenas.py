@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[2] / "examples" / "hardcorenas"
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(FOLDER / program), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
 def call(program: str, *arguments: object) -> tuple[int, str, str]:

@@ -53,7 +53,7 @@ def test_every_command_runs_as_printed_with_smoke_added(folder, tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, (program, given, done.stderr)

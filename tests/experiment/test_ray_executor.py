@@ -18,5 +18,5 @@ def test_the_cases_pass(marked):
     cases = Path(__file__).with_name("ray_executor_cases.py")
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-m", marked]
     command = [sys.executable, "-m", "pytest", str(cases), *options]
-    done = subprocess.run(command, cwd=cases.parents[2], capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, cwd=cases.parents[2], capture_output=True, text=True, timeout=1000)
     assert done.returncode == 0, done.stdout + done.stderr

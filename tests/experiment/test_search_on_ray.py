@@ -16,7 +16,7 @@ SCORED = CONFIG.replace('rivals = "none"', 'rivals = "score"')  # a second study
 def hwnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hwnas.cli", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
 
 
 def scores(folder: str, study: str) -> dict[str, float]:
