@@ -1,6 +1,7 @@
 """Search algorithms, one file each.
 
 protocol        what a multi-trial strategy is: ask, tell, derive
+given           what all are given: spaces, budgets and profilers, refused where they are of another kind
 certified       estimate an additive utility, solve exactly (the default)
 certified_estimate ... the estimate, and how good it is
 evolution       regularised evolution

@@ -127,7 +127,7 @@ class Strategy(Protocol):
 
         Raises:
             InfeasibleError: no architecture keeps the budgets; it names the least achievable.
-            StrategyError: no evaluation that would be needed was told yet.
+            StrategyError: nothing was told yet from which it could be derived.
         """
         ...
 
