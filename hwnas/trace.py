@@ -249,7 +249,6 @@ class Block:
         of_choice: whether it is what a choice module was replaced by.
         inputs: what goes in.
         outputs: what comes out.
-        num_operations: operators that compute something (no mere views).
     """
 
     key: str
@@ -258,7 +257,6 @@ class Block:
     of_choice: bool
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    num_operations: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

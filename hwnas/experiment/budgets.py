@@ -38,13 +38,11 @@ class Profilers:
     Args:
         space: whose architectures are profiled.
         measure: gives the table of measured blocks; called once, and only for the profiler "latency".
-        z: standard errors added to every measured block, because solvers love what was measured too low.
     """
 
-    def __init__(self, space: ModelSpace, measure: Callable[[], LatencyTable], *, z: float = 1.0) -> None:
+    def __init__(self, space: ModelSpace, measure: Callable[[], LatencyTable]) -> None:
         self._space = space
         self._measure = measure
-        self._z = z
         self._made: dict[str, CostProfiler] = {}
 
     @functools.cached_property
@@ -74,7 +72,8 @@ class Profilers:
 
     def _make(self, name: str) -> CostProfiler:
         if name == "latency":
-            return LatencyProfiler(self._space, self.latency_table, z=self._z)
+            # A standard error is added to every measured block, because solvers love what was measured too low.
+            return LatencyProfiler(self._space, self.latency_table, z=1.0)
         if name not in _WITHOUT_DEVICE:
             raise BudgetError(f"Nothing is called {name!r}; known are latency, {', '.join(sorted(_WITHOUT_DEVICE))}.")
         return _WITHOUT_DEVICE[name](self._space)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
 import json
 import os
 import tomllib
@@ -136,12 +135,6 @@ class SearchConfig:
         """The configuration as a JSON object, defaults included."""
         content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         return content
-
-    @property
-    def uid(self) -> str:
-        """SHA-256 of the canonical JSON."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_config(path: str | os.PathLike[str]) -> SearchConfig:

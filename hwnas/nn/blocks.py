@@ -63,9 +63,7 @@ def pending_blocks(ran: SupernetPass, space: Space) -> tuple[PendingBlock, ...]:
             chains[-1].append(segment)
         else:
             chains.append([segment])
-    return tuple(
-        PendingBlock(_record(chain, space), tuple(chain)) for chain in chains if any(map(_num_operations, chain))
-    )
+    return tuple(PendingBlock(_record(chain, space), tuple(chain)) for chain in chains if any(map(_computes, chain)))
 
 
 def traced_blocks(blocks: Sequence[PendingBlock], given: Mapping[int, Tensor]) -> tuple[TracedBlock, ...]:
@@ -112,8 +110,9 @@ def _is_simple(segment: Segment) -> bool:
     return len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and segment.template.tree.is_leaf()
 
 
-def _num_operations(segment: Segment) -> int:
-    return sum(not is_view(call.operator) and "empty" not in call.operator._schema.name for call in segment.calls)
+def _computes(segment: Segment) -> bool:
+    """Whether it has an operator that is no mere view."""
+    return any(not is_view(call.operator) and "empty" not in call.operator._schema.name for call in segment.calls)
 
 
 def _record(chain: Sequence[Segment], space: Space) -> Block:
@@ -125,7 +124,6 @@ def _record(chain: Sequence[Segment], space: Space) -> Block:
         of_choice=chain[0].of_choice,
         inputs=tuple(map(spec_of, chain[0].inputs)),
         outputs=tuple(map(spec_of, chain[-1].outputs)),
-        num_operations=sum(map(_num_operations, chain)),
     )
 
 

@@ -93,10 +93,35 @@ class Event:
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(Trial))
 _ASK = f"INSERT INTO trials ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_TRIALS = f"""
+    SELECT {", ".join(_COLUMNS)}, num_asked, num_ended
+    FROM trials LEFT JOIN (
+        SELECT number, sum(kind = 'asked') AS num_asked, sum(kind = 'ended') AS num_ended
+        FROM events WHERE study = ?1 GROUP BY number
+    ) USING (number)
+    WHERE study = ?1 ORDER BY number
+"""
+_EVENTS = """
+    SELECT sequence, number, kind, content, time, (SELECT count(*) FROM trials WHERE study = ?1)
+    FROM events WHERE study = ?1 AND sequence > ?2 ORDER BY sequence
+"""
 _END = """
     UPDATE trials SET status = ?, metrics = ?, score = ?, loss = ?, scores = ?, num_images = ?, error = ?, seconds = ?
     WHERE study = ? AND number = ? AND status = 'running' RETURNING number
 """
+_FIELDS: Mapping[str, Any] = {
+    **dict.fromkeys(("architecture", "costs", "metrics"), dict),
+    **dict.fromkeys(("fidelity", "error"), str),
+    **dict.fromkeys(("batch_index", "repeat", "attempts", "num_images"), int),
+    **dict.fromkeys(("score", "loss", "seconds"), float),
+    "scores": bytes | None,
+}
+_CONTENTS: Mapping[str, Mapping[str, Any]] = {
+    **dict.fromkeys(("began", "asked", "none", "interrupted"), {}),
+    "started": {"attempt": int},
+    "reported": {"step": int, "value": int | float, "stop": bool},
+    "ended": {"status": str},
+}
 _APPEND = "INSERT INTO events (study, number, kind, content, time) VALUES (?, ?, ?, ?, ?) RETURNING sequence"
 
 
@@ -174,32 +199,39 @@ class TrialStore(Database):
             return self._append(trial.study, trial.number, "ended", {"status": trial.status})
 
     def trials(self, study: str) -> list[Trial]:
-        """The trials of a study, in the order in which they were asked for."""
+        """The trials of a study, in the order in which they were asked for.
+
+        Raises:
+            StoreError: one of them, or what the events say of it, was damaged where SQLite does not notice.
+        """
         self.require_current()
-        rows = self.execute(f"SELECT {', '.join(_COLUMNS)} FROM trials WHERE study = ? ORDER BY number", (study,))
-        return [self._trial(row) for row in rows]
+        rows = self.execute(_TRIALS, (study,))
+        return [self._trial(row, place, f"trial {place} of {study!r}") for place, row in enumerate(rows)]
 
     def events(self, study: str, *, after: int = 0) -> Iterator[Event]:
-        """The events of a study in their order, those whose sequence number is above `after`."""
+        """The events of a study in their order, those whose sequence number is above `after`.
+
+        Raises:
+            StoreError: one of them was damaged where SQLite does not notice.
+        """
         self.require_current()
-        rows = self.execute(
-            "SELECT sequence, number, kind, content, time FROM events WHERE sequence > ? AND study = ? "
-            "ORDER BY sequence",
-            (after, study),
-        )
-        for sequence, number, kind, content, when in rows:
-            yield Event(sequence=sequence, number=number, kind=kind, content=self.json(content), time=when)
+        for sequence, number, kind, text, when, num_trials in self.execute(_EVENTS, (study, after)):
+            content, wanted = self.json(text), _CONTENTS.get(kind)
+            if (
+                wanted is None
+                or number not in (range(-1, 0) if kind in ("began", "none") else range(num_trials))
+                or not isinstance(content, dict)
+                or not all(isinstance(content.get(key), of) for key, of in wanted.items())
+                or not isinstance(when, float)
+                or not math.isfinite(when)
+            ):
+                raise self.damaged((number, kind, text, when), f"event {sequence} of {study!r}")
+            yield Event(sequence=sequence, number=number, kind=kind, content=content, time=when)
 
     def studies(self) -> list[str]:
         """The names of all studies, in the order in which they began."""
         self.require_current()
         return [name for (name,) in self.execute("SELECT study FROM events GROUP BY study ORDER BY min(sequence)")]
-
-    def counts(self, study: str) -> dict[TrialStatus, int]:
-        """How many trials of a study have each status."""
-        self.require_current()
-        found = dict(self.execute("SELECT status, count(*) FROM trials WHERE study = ? GROUP BY status", (study,)))
-        return {status: found.get(status, 0) for status in get_args(TrialStatus)}
 
     def seconds(self, study: str) -> float:
         """How long processes have worked on a study, each from its beginning to its last event."""
@@ -219,8 +251,9 @@ class TrialStore(Database):
         [(sequence,)] = self.execute(_APPEND, (study, number, kind, json.dumps(content), time.time()))
         return sequence
 
-    def _trial(self, row: tuple[Any, ...]) -> Trial:
-        record = dict(zip(_COLUMNS, row, strict=True))
+    def _trial(self, row: tuple[Any, ...], number: int, name: str) -> Trial:
+        *fields, num_asked, num_ended = row
+        record = dict(zip(_COLUMNS, fields, strict=True))
         for name in ("score", "loss"):
             record[name] = math.nan if record[name] is None else record[name]
         for name in ("architecture", "costs"):
@@ -228,7 +261,21 @@ class TrialStore(Database):
         # Of the schema before the third, whose trials all were complete, with these two numbers.
         written = record["metrics"]
         record["metrics"] = {n: record[n] for n in ("score", "loss")} if written is None else self.json(written)
-        return Trial(**record)
+        for key, of in _FIELDS.items():
+            if not isinstance(record[key], of):
+                raise self.damaged(record[key], f"the {key} of {name}")
+        trial = Trial(**record)
+        values = [*trial.costs.values(), *trial.metrics.values()]
+        lengths = (4 * trial.num_images, -(-trial.num_images // 8))
+        if (
+            trial.number != number
+            or trial.status not in get_args(TrialStatus)
+            or (num_asked, num_ended) != (1, trial.status != "running")
+            or not all(isinstance(value, int | float) for value in values)
+            or (trial.scores is not None and len(trial.scores) not in lengths)
+        ):
+            raise self.damaged((trial.number, trial.status, num_asked, num_ended, values, lengths), name)
+        return trial
 
 
 def _stored(name: str, value: Any) -> Any:

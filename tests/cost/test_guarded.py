@@ -52,7 +52,7 @@ def test_several_boxes_never_and_always():
 
 
 def block(key, guard):
-    return Block(key=key, module="m", guard=guard, of_choice=True, inputs=(), outputs=(), num_operations=1)
+    return Block(key=key, module="m", guard=guard, of_choice=True, inputs=(), outputs=())
 
 
 def latency_table(calibration=None):

@@ -54,12 +54,10 @@ def test_a_section_keeps_its_own_defaults(tmp_path: pathlib.Path) -> None:
     assert config.fine_tune.epochs != config.train.epochs
 
 
-def test_the_json_says_everything_and_the_uid_follows_it(tmp_path: pathlib.Path) -> None:
+def test_the_json_says_everything() -> None:
     config = SearchConfig(space="mobilenet_v3_8", budgets=("params<=4M",))
     assert config.to_json()["train"]["optimizer"] == "sgd"
     assert config.to_json()["budgets"] == ["params<=4M"]
-    assert config.uid == read(tmp_path, 'budgets = ["params<=4M"]\nspace = "mobilenet_v3_8"').uid
-    assert config.uid != dataclasses.replace(config, seed=1).uid
 
 
 @pytest.mark.parametrize(
