@@ -163,8 +163,7 @@ class Deployment:
         return measured
 
     def _verify(self, path: Path, limit_ms: float, *, fresh_process: bool) -> Verification:
-        if self._device is None:
-            raise BudgetError("A budget on latency needs a device: give `device`, such as 'onnxruntime:cpu'.")
+        assert self._device is not None  # `device_for` has given one for a budget on latency
         runtime, table = self._device.runtime, self._device.table_path
         if not fresh_process:
             first = verify(path, runtime, limit_ms, table=table, rounds=_CANDIDATE_ROUNDS)

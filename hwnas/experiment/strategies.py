@@ -104,8 +104,8 @@ def search_recipe(strategy: str | StrategyFactory) -> Recipe | None:
 
 def needs_latency(options: Mapping[str, Any]) -> bool:
     """Whether options name the latency profiler, which needs a device."""
-    tables = [options, *(value for value in options.values() if isinstance(value, Mapping))]
-    return any(table.get("profiler") == "latency" for table in tables)
+    tables = [value for value in options.values() if isinstance(value, Mapping)]
+    return options.get("profiler") == "latency" or any(map(needs_latency, tables))
 
 
 def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:

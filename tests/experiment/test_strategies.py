@@ -66,6 +66,7 @@ def test_one_shot_strategies_get_the_supernet():
 def test_profilers_by_name():
     assert needs_latency({"profiler": "latency"})
     assert needs_latency({"penalty": {"profiler": "latency", "baseline": 1.0}})
+    assert needs_latency({"filter": {"filter": {"profiler": "latency"}}})
     assert not needs_latency({"profiler": "macs", "unrolled": True})
     with pytest.raises(BudgetError, match="Nothing is called 'watts'; known are latency"):
         make_strategy("fbnet", SPACE, [], profilers=PROFILERS, seed=0, options={"profiler": "watts"})
