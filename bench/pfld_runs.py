@@ -150,7 +150,7 @@ def run_all(setting: Setting, seeds: Sequence[int], out: Path) -> None:
             out=out / "table.sqlite",
             repeats=setting.repeats,
             calibrate=setting.calibrate,
-            progress=lambda step: _say("table", Advance(phase=step.phase, done=step.done, total=step.total)),
+            progress=lambda step: _say("table", Advance(phase="measure", done=step.done, total=step.total)),
         )
     for seed in seeds:
         _run_seed(setting, faces, table, seed, out)

@@ -261,7 +261,7 @@ def _table(out: Path, setting: Setting, listen: Callable[[Advance], None]) -> No
         out=out / "table.sqlite",
         repeats=setting.repeats,
         calibrate=setting.calibrate,
-        progress=lambda step: listen(Advance(phase=step.phase, done=step.done, total=step.total)),
+        progress=lambda step: listen(Advance(phase="measure", done=step.done, total=step.total, detail=step.phase)),
     )
     content = {"blocks": len(table.milliseconds), "baseline_ms": table.baseline_ms, "noise_floor": table.noise_floor}
     write_json(out / "table.json", content | {"seconds": time.monotonic() - start})

@@ -21,7 +21,7 @@ from hwnas.store import TrialStore
 from hwnas.strategy import Derived
 from hwnas.train import Recipe, evaluate_accuracy, fine_tune
 
-__all__ = ["Finished", "Finishing", "save_weights"]
+__all__ = ["Finished", "Finishing", "measured_once", "save_weights", "tested_once"]
 
 _MAX_VERIFICATIONS = 3
 
@@ -100,7 +100,7 @@ class Finishing:
                 least={name: measured.value for name, measured in final.items()},
             )
         with self.phases("test", study=study):
-            accuracy, error = self._tested(architecture, network, study)
+            accuracy, error = tested_once(self.store, _fact("test", study, architecture), network, self.data)
         return Finished(
             attempt=attempt,
             final=final,
@@ -120,18 +120,20 @@ class Finishing:
             nonlocal num_measured
             num_measured += 1
             advance(num_measured, None, "candidates measured")
-            fact = _fact("candidate", study, architecture)
-            known = self.store.fact(fact)
-            if known is None:
-                path = directory / "candidate.onnx"
-                if any(budget.profiler in MEASURED_ON_FILE for budget in self.budgets):
-                    self.deployment.export(self.initial(architecture), path)
-                known = _to_json(self.deployment.measure(architecture, self.budgets, path))
-                path.unlink(missing_ok=True)
-                self.store.set_fact(fact, known)
-            return _from_json(known)
+            return measured_once(
+                self.store,
+                _fact("candidate", study, architecture),
+                lambda: self._measured_untrained(architecture, directory / "candidate.onnx"),
+            )
 
         return measure
+
+    def _measured_untrained(self, architecture: Architecture, path: Path) -> Mapping[str, Measured]:
+        if any(budget.profiler in MEASURED_ON_FILE for budget in self.budgets):
+            self.deployment.export(self.initial(architecture), path)
+        measured = self.deployment.measure(architecture, self.budgets, path)
+        path.unlink(missing_ok=True)
+        return measured
 
     def _fine_tuned(self, architecture: Architecture, study: str, directory: Path) -> nn.Module:
         network = self.initial(architecture)
@@ -148,23 +150,35 @@ class Finishing:
         return network.eval()
 
     def _verified(self, architecture: Architecture, path: Path, study: str) -> Mapping[str, Measured]:
-        fact = _fact("final", study, architecture)
-        known = self.store.fact(fact)
-        if known is None:
+        def measure() -> Mapping[str, Measured]:
             with self.phases("verify", study=study):
-                known = _to_json(self.deployment.measure(architecture, self.budgets, path, fresh_process=True))
-            self.store.set_fact(fact, known)
-        return _from_json(known)
+                return self.deployment.measure(architecture, self.budgets, path, fresh_process=True)
 
-    def _tested(self, architecture: Architecture, network: nn.Module, study: str) -> tuple[float, float]:
-        """The test split is touched here alone, once for each network that was handed on."""
-        fact = _fact("test", study, architecture)
-        known = self.store.fact(fact)
-        if known is None:
-            evaluation = evaluate_accuracy(network, self.data.test, self.data.task)
-            known = [evaluation.accuracy, evaluation.standard_error]
-            self.store.set_fact(fact, known)
-        return known[0], known[1]
+        return measured_once(self.store, _fact("final", study, architecture), measure)
+
+
+def measured_once(
+    store: TrialStore, fact: str, measure: Callable[[], Mapping[str, Measured]]
+) -> Mapping[str, Measured]:
+    """What `measure` gives, by profiler; kept as a fact of the run, and never measured again."""
+    known = store.fact(fact)
+    if known is None:
+        known = _to_json(measure())
+        store.set_fact(fact, known)
+    return {name: Measured(value=value, upper=upper) for name, (value, upper) in known.items()}
+
+
+def tested_once(store: TrialStore, fact: str, network: nn.Module, data: Splits) -> tuple[float, float]:
+    """The mean score on the test part, and its standard error; a fact of the run.
+
+    The test part is touched here alone, once for each network that is handed on.
+    """
+    known = store.fact(fact)
+    if known is None:
+        evaluation = evaluate_accuracy(network, data.test, data.task)
+        known = [evaluation.accuracy, evaluation.standard_error]
+        store.set_fact(fact, known)
+    return known[0], known[1]
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -183,7 +197,3 @@ def _fact(kind: str, study: str, architecture: Architecture) -> str:
 
 def _to_json(measured: Mapping[str, Measured]) -> dict[str, list[float]]:
     return {name: [m.value, m.upper] for name, m in measured.items()}
-
-
-def _from_json(content: Mapping[str, Sequence[float]]) -> dict[str, Measured]:
-    return {name: Measured(value=value, upper=upper) for name, (value, upper) in content.items()}

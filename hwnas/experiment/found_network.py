@@ -10,7 +10,7 @@ from typing import Any
 
 from hwnas.errors import BadInputError, RunDirectoryError
 from hwnas.experiment.result import BudgetResult
-from hwnas.experiment.run_directory import NETWORKS, STORE_NAME
+from hwnas.experiment.run_directory import CONFIGURATION, NETWORKS, STORE_NAME
 from hwnas.measurement import Fingerprint
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
@@ -68,7 +68,7 @@ def found_networks(directory: str | Path) -> list[FoundNetwork]:
             f"{directory} is no folder of a run ({STORE_NAME} is missing). Give the folder that a search has written."
         )
     with TrialStore(run / STORE_NAME, write=False) as store:
-        configuration, names = store.fact("configuration") or {}, store.fact(NETWORKS)
+        configuration, names = store.fact(CONFIGURATION) or {}, store.fact(NETWORKS)
     if "retrains" in configuration:
         raise RunDirectoryError(f"{directory} is the folder of a retraining. Give that of the search before it.")
     if names is None:

@@ -22,7 +22,7 @@ from hwnas.errors import ArchitectureError, ConfigError, RunDirectoryError
 from hwnas.experiment.engine import LIMITS
 from hwnas.experiment.metric import Metric
 from hwnas.experiment.recorded import read_experiment
-from hwnas.experiment.run_directory import SPACE, STORE_NAME
+from hwnas.experiment.run_directory import CONFIGURATION, SPACE, STORE_NAME
 from hwnas.space import Architecture, Space
 from hwnas.store import Event, Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal
@@ -81,7 +81,7 @@ def export_optuna(
     package = optuna_package()
     recorded = read_experiment(run, search)
     with TrialStore(Path(run) / STORE_NAME, write=False) as store:
-        configuration, written = store.fact("configuration"), store.fact(SPACE)
+        configuration, written = store.fact(CONFIGURATION), store.fact(SPACE)
         limits: Mapping[str, float] = store.fact(f"{LIMITS}|{recorded.study}") or {}
         events = list(store.events(recorded.study))
     if written is None:

@@ -6,17 +6,23 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from hwnas.store import TrialStore
 from hwnas.train import Progress
 
-__all__ = ["PHASE", "SECONDS", "Advance", "Phases", "ignore", "training_steps"]
+__all__ = ["PHASE", "SECONDS", "Advance", "Phase", "Phases", "ignore", "phase_seconds", "training_steps"]
+
+Phase = Literal[
+    "measure", "train supernet", "search", "settle", "fine-tune", "verify", "test", "rivals", "report", "train"
+]
+"""What a search or a retraining ("train", "verify", "test") is at."""
 
 PHASE = "phase"
 """The fact of what a run is at; empty: nothing. It stays where a process is killed."""
 
 SECONDS = "seconds"
-"""The fact of how long phases took: from "phase|study" to seconds."""
+"""The fact of how long phases took: from "phase|study" to seconds; see `phase_seconds`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,13 +30,13 @@ class Advance:
     """How far a phase is.
 
     Attributes:
-        phase: "measure", "train supernet", "search", "settle", "fine-tune", "verify", "rivals", "report".
+        phase: see `Phase`.
         done: steps done, of `total`; None where the total is not known.
         total: steps altogether.
         detail: a few words on the present step.
     """
 
-    phase: str
+    phase: Phase
     done: int
     total: int | None
     detail: str = ""
@@ -49,6 +55,16 @@ def training_steps(advance: Callable[..., None]) -> Callable[[Progress], None]:
     return listen
 
 
+def phase_seconds(store: TrialStore, study: str | None = None) -> dict[str, float]:
+    """Seconds of each phase by name: of those shared by all studies and of this one, or of all studies together."""
+    total: dict[str, float] = {}
+    for key, seconds in (store.fact(SECONDS) or {}).items():
+        phase, _, of = key.partition("|")
+        if study is None or of in ("", study):
+            total[phase] = total.get(phase, 0.0) + seconds
+    return total
+
+
 class Phases:
     """Times phases into a store and passes their progress on.
 
@@ -63,7 +79,7 @@ class Phases:
         self._phase = ""
 
     @contextlib.contextmanager
-    def __call__(self, phase: str, *, study: str = "") -> Iterator[Callable[..., None]]:
+    def __call__(self, phase: Phase, *, study: str = "") -> Iterator[Callable[..., None]]:
         """Time the block as (a part of) `phase`; yields `advance(done, total, detail)`.
 
         Args:
@@ -84,11 +100,6 @@ class Phases:
             # Also of an interrupted phase, as long as the process lives; a killed one loses this stretch.
             self._add(phase, study, time.monotonic() - start)
             self._at(around)
-
-    def seconds(self, study: str) -> dict[str, float]:
-        """Seconds of each phase, of those shared by all studies and of this one."""
-        kept = self._store.fact(SECONDS) or {}
-        return {key.split("|")[0]: value for key, value in kept.items() if key.split("|")[1] in ("", study)}
 
     def _add(self, phase: str, study: str, seconds: float) -> None:
         kept = self._store.fact(SECONDS) or {}

@@ -12,8 +12,8 @@ from typing import Any
 from hwnas.arguments import whole_number
 from hwnas.errors import RunDirectoryError
 from hwnas.experiment.metric import SCORE, Metric, outcome_of_trial
-from hwnas.experiment.phases import PHASE, SECONDS
-from hwnas.experiment.run_directory import NETWORKS, STORE_NAME
+from hwnas.experiment.phases import PHASE, phase_seconds
+from hwnas.experiment.run_directory import CONFIGURATION, NETWORKS, STORE_NAME
 from hwnas.experiment.standings import Found, Standings, TrialFront, found, thoroughness
 from hwnas.experiment.status import Session, Status, status_of
 from hwnas.space import Architecture
@@ -102,20 +102,15 @@ def read_run(directory: str | Path) -> RecordedRun:
     """
     writer = writer_of(Path(directory) / STORE_NAME)
     with _opened(directory) as store:
-        configuration = store.fact("configuration")
-        if configuration is None:
+        if store.fact(CONFIGURATION) is None:
             raise RunDirectoryError(
                 f"The run in {directory} is empty: nothing was begun in it. Give the command that made it once more."
             )
-        phase_seconds: dict[str, float] = {}
-        for key, seconds in (store.fact(SECONDS) or {}).items():
-            phase = key.split("|")[0]
-            phase_seconds[phase] = phase_seconds.get(phase, 0.0) + seconds
         return RecordedRun(
             directory=Path(directory),
             writer=writer,
             phase=store.fact(PHASE) or "",
-            phase_seconds=phase_seconds,
+            phase_seconds=phase_seconds(store),
             networks=tuple(store.fact(NETWORKS) or ()),
             studies=tuple(_recorded(store, study, in_work=writer is not None) for study in store.studies()),
         )
@@ -157,7 +152,7 @@ def _opened(directory: str | Path) -> Iterator[TrialStore]:
 
 
 def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperiment:
-    configuration: dict[str, Any] = store.fact("configuration") or {}
+    configuration: dict[str, Any] = store.fact(CONFIGURATION) or {}
     metrics = tuple(Metric(**fields) for fields in configuration.get("metrics", ())) or SCORE
     trials = store.trials(study)
     standings = Standings(metrics)

@@ -12,6 +12,7 @@ from hwnas.cost import STANDARD_UNITS, CostTable, LatencyTable
 from hwnas.device import read_networks
 from hwnas.experiment.metric import outcome_of_trial
 from hwnas.experiment.one_shot import SearchEpoch
+from hwnas.experiment.phases import phase_seconds
 from hwnas.experiment.result import SearchResult
 from hwnas.experiment.study import Study
 from hwnas.report import (
@@ -92,7 +93,7 @@ def write_evidence(study: Study, result: SearchResult, *, title: str) -> None:
         ),
         seed=result.seed,
         versions=result.versions,
-        seconds=study.phases.seconds(study.name),
+        seconds=phase_seconds(study.store, study.name),
     )
     write_report(data, result.directory / "report.html")
 

@@ -23,9 +23,9 @@ from hwnas.device import Runtime, connect
 from hwnas.errors import BudgetError, ConfigError, RunDirectoryError, SpaceError
 from hwnas.experiment.deployment import Deployment, MeasuredDevice, reconnect
 from hwnas.experiment.final_recipes import final_recipe
-from hwnas.experiment.finishing import save_weights
+from hwnas.experiment.finishing import measured_once, save_weights, tested_once
 from hwnas.experiment.found_network import FoundNetwork, found_networks, given_network
-from hwnas.experiment.phases import Advance, Phases, ignore, training_steps
+from hwnas.experiment.phases import Advance, Phases, ignore, phase_seconds, training_steps
 from hwnas.experiment.result import BudgetResult, SearchResult, SplitResult, versions, write_json
 from hwnas.experiment.run_directory import open_run
 from hwnas.measurement import Fingerprint
@@ -38,7 +38,6 @@ from hwnas.train import (
     FinalRecipe,
     SupernetEvaluator,
     check_inputs,
-    evaluate_accuracy,
     latest_checkpoint,
     load_supernet,
     train_finally,
@@ -187,7 +186,7 @@ def retrain(
             difference = deployment.difference(network, path)
             budgets = _verified(found, deployment, space, path, store)
         with phases("test"):
-            accuracy, error = _tested(network, data, store)
+            accuracy, error = tested_once(store, "test", network, data)
         finished = RetrainingResult(
             directory=folder,
             architecture=found.architecture,
@@ -207,7 +206,7 @@ def retrain(
             },
             seed=seed,
             versions=versions(),
-            seconds=phases.seconds(""),
+            seconds=phase_seconds(store),
         )
         write_json(folder / "result.json", finished.to_json())
     return finished
@@ -294,27 +293,15 @@ def _verified(
     found: FoundNetwork, deployment: Deployment, space: ModelSpace, path: Path, store: TrialStore
 ) -> tuple[BudgetResult, ...]:
     """The search's budgets, measured of the trained network's file once."""
-    known = store.fact("final")
-    if known is None:
-        budgets = [
-            # What cannot be measured is as the search has predicted: a constant cost, since the network is the same.
-            Budget(row.profiler, row.limit, row.unit, CostTable(space.space, row.predicted, unit=row.unit))
-            for row in found.budgets
-        ]
-        measured = deployment.measure(found.architecture, budgets, path, fresh_process=True)
-        known = {name: [m.value, m.upper] for name, m in measured.items()}
-        store.set_fact("final", known)
+    budgets = [
+        # What cannot be measured is as the search has predicted: a constant cost, since the network is the same.
+        Budget(row.profiler, row.limit, row.unit, CostTable(space.space, row.predicted, unit=row.unit))
+        for row in found.budgets
+    ]
+    measured = measured_once(
+        store, "final", lambda: deployment.measure(found.architecture, budgets, path, fresh_process=True)
+    )
     return tuple(
-        dataclasses.replace(row, measured=known[row.profiler][0], kept=known[row.profiler][1] <= row.limit)
+        dataclasses.replace(row, measured=measured[row.profiler].value, kept=measured[row.profiler].upper <= row.limit)
         for row in found.budgets
     )
-
-
-def _tested(network: nn.Module, data: Splits, store: TrialStore) -> tuple[float, float]:
-    """The test part is touched here alone, once."""
-    known = store.fact("test")
-    if known is None:
-        evaluation = evaluate_accuracy(network, data.test, data.task)
-        known = [evaluation.accuracy, evaluation.standard_error]
-        store.set_fact("test", known)
-    return known[0], known[1]

@@ -12,11 +12,12 @@ from hwnas.errors import RunDirectoryError, StoreInUseError
 from hwnas.experiment.phases import PHASE, SECONDS
 from hwnas.store import TrialStore
 
-__all__ = ["NETWORKS", "SPACE", "STORE_NAME", "open_run"]
-
-_CONFIGURATION = "configuration"
+__all__ = ["CONFIGURATION", "NETWORKS", "SPACE", "STORE_NAME", "open_run"]
 
 STORE_NAME = "run.sqlite"
+
+CONFIGURATION = "configuration"
+"""The fact of every run: what its results depend on."""
 
 NETWORKS = "networks"
 """The fact of a finished search: the folders of its results, relative to the run's."""
@@ -59,9 +60,9 @@ def open_run(directory: Path, configuration: Mapping[str, Any]) -> TrialStore:
     with contextlib.ExitStack() as closing:  # whatever is wrong, the next one is let in
         closing.enter_context(store)
         wanted = json.loads(json.dumps(configuration))
-        found = store.fact(_CONFIGURATION)
+        found = store.fact(CONFIGURATION)
         if found is None or (found != wanted and _nothing_done(directory, store)):
-            store.set_fact(_CONFIGURATION, wanted)
+            store.set_fact(CONFIGURATION, wanted)
         elif found != wanted:
             differing = _differences(found, wanted)
             raise RunDirectoryError(
@@ -79,7 +80,7 @@ def _nothing_done(directory: Path, store: TrialStore) -> bool:
     that could not start is no result.
     """
     facts = {name for (name,) in store.execute("SELECT name FROM facts")}
-    if store.studies() or not facts <= {_CONFIGURATION, PHASE, SECONDS, SPACE}:
+    if store.studies() or not facts <= {CONFIGURATION, PHASE, SECONDS, SPACE}:
         return False
     folders = [path for path in directory.iterdir() if path.is_dir() and path.suffix != ".onnx"]
     return not any(file.suffix != ".log" for folder in folders for file in folder.iterdir())

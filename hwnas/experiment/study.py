@@ -14,7 +14,7 @@ from hwnas.experiment.budgets import Profilers
 from hwnas.experiment.deployment import Deployment, MeasuredDevice
 from hwnas.experiment.finishing import Finished, Finishing
 from hwnas.experiment.one_shot import SearchLog, run_one_shot
-from hwnas.experiment.phases import Phases, training_steps
+from hwnas.experiment.phases import Phases, phase_seconds, training_steps
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult, versions
 from hwnas.experiment.scoring import Named, Scorer, scorer_reference
 from hwnas.experiment.trials import TrialOptions, run_trials
@@ -191,7 +191,7 @@ class Study:
             rivals=rivals,
             seed=self.seed,
             versions=versions(),
-            seconds=self.phases.seconds(self.name),
+            seconds=phase_seconds(self.store, self.name),
         )
 
     # What simpler searches find, at the same number of full evaluations where there are any.
