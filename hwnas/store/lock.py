@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from hwnas.errors import StoreInUseError
+from hwnas.lock_file import LockFile
 
 __all__ = ["WriterLock", "writer_of"]
 
@@ -15,7 +16,7 @@ _LOOK_SECONDS = 0.2  # how long a writer waits for those who only look whether t
 
 
 class WriterLock:
-    """The right to write `path`, held until `release` or the end of the process.
+    """The right to write `path`, held until `release` or the end of the process, whatever it has forked.
 
     The lock is `flock` on `<path>.lock`, so that a killed process leaves nothing to clean up; the file holds
     the writer's process id for the message only.
@@ -26,25 +27,23 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".lock")
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = LockFile(self.path, mode=0o644)
         until = time.monotonic() + _LOOK_SECONDS
-        while not _locked(self._descriptor, fcntl.LOCK_EX):
+        while not _locked(self._file.descriptor, fcntl.LOCK_EX):
             if time.monotonic() < until:
                 time.sleep(_LOOK_SECONDS / 20)
                 continue
-            pid = _pid(self._descriptor)
-            os.close(self._descriptor)
+            pid = _pid(self._file.descriptor)
+            self._file.close()
             raise StoreInUseError(
                 f"{path} is being written by another process (pid {pid}). Wait until it ends, or give another path."
             )
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        os.ftruncate(self._file.descriptor, 0)
+        os.pwrite(self._file.descriptor, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         """Give the lock back; the lock file stays, for removing it would race with the next writer."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._file.close()
 
 
 def writer_of(path: Path) -> str | None:

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from hwnas.errors import ConfigError
+from hwnas.lock_file import LockFile
 
 __all__ = ["Exclusive", "exclusive_here", "not_nested"]
 
@@ -35,15 +36,15 @@ def exclusive_here(name: str) -> Iterator[None]:
         raise ConfigError(f"exclusive(name) needs the name of what is to be alone, such as a device; got {name!r}.")
     readable, digest = urllib.parse.quote(name, safe=""), hashlib.sha256(name.encode()).hexdigest()
     path = _folder() / f"{readable[:80]}-{digest[:8]}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = LockFile(path, mode=0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(file.descriptor, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough where a child was forked within the block
+            file.close()
     finally:
-        os.close(descriptor)
+        file.close()  # where the time limit of a trial has cut the first one short
 
 
 def not_nested(exclusive: Exclusive) -> Exclusive:

@@ -1,9 +1,11 @@
+import multiprocessing
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,18 @@ def test_a_killed_writer_leaves_no_lock(path):
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
     with Database(path, SCHEMA) as database:
         assert database.execute("SELECT value FROM rows") == [("kept",)]
+
+
+def test_a_forked_child_that_lives_on_keeps_no_writer_out(path):
+    """As the processes of a data loader, or of a pool that an evaluation keeps."""
+    with Database(path, SCHEMA):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
+        child.start()
+        with pytest.raises(StoreInUseError, match="another process"):
+            Database(path, SCHEMA)
+    Database(path, SCHEMA).close()
+    child.kill()
+    child.join()
 
 
 def test_the_log_of_a_file_that_was_deleted_is_not_played_into_a_new_one(path):

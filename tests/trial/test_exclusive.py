@@ -1,5 +1,7 @@
+import contextlib
 import multiprocessing
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -61,6 +63,48 @@ def test_a_child_forked_within_does_not_hold_it_on():
         pass
     child.kill()
     child.join()
+
+
+def test_a_child_of_a_killed_holder_does_not_hold_it_on():
+    context = multiprocessing.get_context("fork")
+    entered, children = context.Event(), context.SimpleQueue()
+
+    def hold():
+        with exclusive_here("device"):
+            child = context.Process(target=time.sleep, args=(1000,))
+            child.start()
+            children.put(child.pid)
+            entered.set()
+            time.sleep(1000)
+
+    holder = context.Process(target=hold)
+    holder.start()
+    assert entered.wait(30)
+    holder.kill()
+    holder.join()
+    child = children.get()
+    try:
+        with exclusive_here("device"):
+            os.kill(child, 0)  # it is there
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_child_that_leaves_the_block_of_its_parent_leaves_it_to_that():
+    context = multiprocessing.get_context("fork")
+    entered = context.Event()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(exclusive_here("device"))
+        child = context.Process(target=stack.close)
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        other = context.Process(target=_hold_for_ever, args=(entered,))
+        other.start()
+        assert not entered.wait(0.5)
+    assert entered.wait(30)
+    other.kill()
+    other.join()
 
 
 def test_it_is_free_again_after_an_error():
