@@ -113,14 +113,19 @@ def past_limit(task: TrialTask) -> str:
 
 
 def described(error: BaseException) -> str:
-    """An error's type and message, and of one that is not ours the line it was raised on."""
-    text = traceback.format_exception_only(error)[-1].strip()
+    """An error's type and message, of one that is not ours the line it was raised on, and what was noted with it."""
+    formatted = traceback.TracebackException(type(error), error, None)
+    with_notes = list(formatted.format_exception_only())
+    formatted.__notes__ = None
+    lines = list(formatted.format_exception_only())
+    text = lines[-1].strip()
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, HwnasError):  # its message says what is wrong, and the line would be one of ours
         text = f"{type(error).__name__}: {error}"
     elif frames:
         last = frames[-1]
         text += f" ({last.filename}, line {last.lineno}, in {last.name}" + (f": {last.line})" if last.line else ")")
+    text = "".join([f"{text}\n", *with_notes[len(lines) :]]).strip()
     if len(text) > _MAX_ERROR:
         text = f"{text[:_MAX_ERROR]} ... ({len(text)} characters)"
     # A file's name that is not UTF-8 is in messages as lone surrogates, which no file and no database takes.

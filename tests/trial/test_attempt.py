@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from hwnas.errors import MetricError
 from hwnas.space import Architecture
 from hwnas.trial import FunctionEvaluator, TrialStopped, TrialTask
 from hwnas.trial.attempt import attempt
@@ -107,6 +108,25 @@ def test_an_architecture_that_is_none():
 def test_an_error_without_a_line_of_source():
     function = eval("lambda architecture: 1 / 0")
     assert run(function).error.startswith("ZeroDivisionError: division by zero (<string>, line 1, in <lambda>")
+
+
+@pytest.mark.parametrize(
+    ("error", "begins"),
+    [
+        (ValueError("the data are wrong"), "ValueError: the data are wrong ("),
+        (MetricError("a metric is missing"), "MetricError: a metric is missing\n"),
+    ],
+)
+def test_what_was_noted_with_an_error_follows_it(error, begins):
+    error.add_note("in the second file:\nline 3")
+    error.add_note("seen by the loader")
+
+    def fails(architecture):
+        raise error
+
+    text = run(fails).error
+    assert text.startswith(begins)
+    assert text.endswith("\nin the second file:\nline 3\nseen by the loader")
 
 
 def test_a_message_that_is_no_utf_8():
