@@ -10,6 +10,8 @@ from typing import Any
 
 __all__ = ["TimeLimit", "TimeUp"]
 
+_LONGEST_SECONDS = 1e9  # 30 years; Python counts nanoseconds in 64 bits
+
 
 class TimeUp(BaseException):
     """The time is up; no `Exception`, so that an evaluation does not take it for an error of its own."""
@@ -30,7 +32,7 @@ class TimeLimit:
     def __enter__(self) -> None:
         if self._seconds is not None:
             self._before = signal.signal(signal.SIGALRM, self._on_alarm)
-            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+            signal.setitimer(signal.ITIMER_REAL, min(self._seconds, _LONGEST_SECONDS))
 
     def __exit__(self, *raised: object) -> None:
         try:
