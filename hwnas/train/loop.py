@@ -172,7 +172,9 @@ def train(
     num_steps = max(1, round(recipe.epochs * steps_per_epoch))
     last = num_steps if max_steps is None else min(num_steps, max_steps)
 
-    memory_format = torch.channels_last if recipe.channels_last else torch.preserve_format
+    # `Module.to` takes volumes for images.
+    has_volumes = any(tensor.ndim == 5 for tensor in (*model.parameters(), *model.buffers()))
+    memory_format = torch.channels_last if recipe.channels_last and not has_volumes else torch.preserve_format
     model.to(device=processes.device, memory_format=memory_format)  # type: ignore[call-overload]
     parameters = list(model.parameters())
     optimizer = recipe.make_optimizer(model)

@@ -48,7 +48,8 @@ class Recipe:
         num_cost_bins: how many bins of one width the range has; 7 of 10 million each in SPOS, from 290 to 360 million.
         num_random: of the sandwich rule: random architectures a step, beside the largest and the smallest.
         distillation: weight of the loss against a teacher's outputs, in the sandwich rule and in fine-tuning.
-        channels_last: keep images and weights in that memory format; faster for convolutions.
+        channels_last: keep images and weights in that memory format; faster for convolutions. Of no account for models
+            with weights of five dimensions (`Conv3d`).
         precision: "float32", or "bfloat16" for automatic mixed precision.
 
     Raises:

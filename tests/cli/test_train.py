@@ -7,6 +7,7 @@ import torch
 from hwnas.cli.main import main
 from hwnas.nn.families import family
 from hwnas.train import load_supernet
+from tests.train import examples
 
 CONFIG = """
 space = "mobilenet_v3_8"
@@ -39,6 +40,14 @@ def test_training_and_the_same_command_again(tmp_path: pathlib.Path, capsys: pyt
     assert code == 0
     assert f"The supernet is in {out}. Search with it" in printed
     assert "4/4" not in progress  # nothing was left to do
+
+
+def test_a_supernet_of_volumes(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, out = tmp_path / "config.toml", tmp_path / "supernet"
+    config.write_text(CONFIG.replace("mobilenet_v3_8", f"{examples.__file__}:make_volume_space"))
+    code, printed, error = run(capsys, str(config), "--out", str(out), "--json")
+    assert code == 0, error
+    assert json.loads(printed)["steps"] == 4
 
 
 def test_another_recipe_in_the_same_folder_is_refused(

@@ -34,6 +34,22 @@ def make_space(*, outputs=3, elastic=False, seed=0):
     return ModelSpace(net, torch.zeros(1, 1, 6, 6))
 
 
+def make_volume_space():
+    """Of 3-D convolutions; for the digits."""
+
+    def branch(kernel):
+        return nn.Conv3d(1, 1, kernel, padding=kernel // 2)
+
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.Unflatten(1, (1, 4)),
+        LayerChoice({"k1": branch(1), "k3": branch(3)}, label="volume"),
+        nn.Flatten(),
+        nn.Linear(4 * 8 * 8, 10),
+    )
+    return ModelSpace(model, torch.zeros(1, 1, 8, 8))
+
+
 def make_splits(*, num=240, seed=0):
     """Three classes that differ in brightness, and noise."""
     rng = np.random.default_rng(5)

@@ -13,7 +13,7 @@ from hwnas.space import Architecture
 from hwnas.testing.layouts import write_cifar10
 from hwnas.train import Recipe, SupernetEvaluator, TrainEvaluator, save_supernet
 from hwnas.trial import EvaluatorReference, TrialContext, TrialStopped
-from tests.train.examples import ends, make_space, make_splits
+from tests.train.examples import ends, make_space, make_splits, make_volume_space
 
 RECIPE = Recipe(epochs=2, batch_size=40, learning_rate=0.05)
 ARCHITECTURE = Architecture({"first": "k3", "depth": 1, "block0": 0})
@@ -91,6 +91,12 @@ def test_files_cross_by_their_whole_paths(tmp_path, monkeypatch):
     inherited = SupernetEvaluator.load("mine.py:make", DIGITS, "supernet").reference().options
     assert inherited["space"] == f"{tmp_path / 'mine.py'}:make"
     assert inherited["supernet"] == str(tmp_path / "supernet")
+
+
+def test_a_space_of_volumes_is_trained():
+    assert Recipe().channels_last
+    evaluator = TrainEvaluator(make_volume_space, DIGITS, RECIPE)
+    assert evaluate(evaluator, Architecture({"volume": "k3"})).metrics["score"] > 0.1
 
 
 def test_what_training_refuses():
