@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing.connection
 import os
 import time
@@ -61,7 +62,8 @@ class ProcessPool:
         """Start the workers, and wait until each has made its evaluator.
 
         Raises:
-            ConfigError: the evaluator cannot cross or cannot be made in a worker, or workers die as they start.
+            ConfigError: the evaluator cannot cross or cannot be made in a worker, or workers cannot start or die as
+                they start.
         """
         refuse_while_made()
         self.close()
@@ -71,14 +73,6 @@ class ProcessPool:
         self._environments = worker_environments(
             self.num_slots, gpus=visible_gpus(), num_cores=_num_cores(), environment=os.environ
         )
-        if self._log_folder is not None:
-            try:
-                self._log_folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ConfigError(
-                    f"The workers' output goes into the folder {self._log_folder}, which cannot be made: "
-                    f"{error.strerror}. Move away what is in its place."
-                ) from error
         self._num_failed_starts = 0
         for slot in range(self.num_slots):
             self._workers.append(self._new_worker(slot))
@@ -113,7 +107,15 @@ class ProcessPool:
 
     def _new_worker(self, slot: int) -> WorkerProcess:
         log = None if self._log_folder is None else self._log_folder / f"worker-{slot}.log"
-        return WorkerProcess(slot, reference=self._reference, environment=self._environments[slot], log=log)
+        try:
+            if log is not None:
+                log.parent.mkdir(parents=True, exist_ok=True)  # each time: it may have been removed meanwhile
+            return WorkerProcess(slot, reference=self._reference, environment=self._environments[slot], log=log)
+        except OSError as error:
+            remedy = f"Its output goes to {log}: move away what is in the place of that file or its folder."
+            if error.filename is None or error.errno in (errno.EMFILE, errno.ENFILE):
+                remedy = "Run fewer trials at a time, or allow more open files (ulimit -n) and processes (ulimit -u)."
+            raise ConfigError(f"A worker cannot be started: {error}. {remedy}") from error
 
     def _hand_out(self) -> None:
         for worker in self._workers:
@@ -188,8 +190,9 @@ class ProcessPool:
         return [] if worker.clock is None else [without_result(worker.clock, "lost", why)]
 
     def _replace(self, worker: WorkerProcess) -> str:
-        why = worker.end()
-        self._workers[self._workers.index(worker)] = self._new_worker(worker.slot)
+        at = self._workers.index(worker)
+        why = self._workers.pop(at).end()
+        self._workers.insert(at, self._new_worker(worker.slot))
         return why
 
 

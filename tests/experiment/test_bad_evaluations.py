@@ -177,7 +177,8 @@ def test_a_file_in_the_place_of_the_workers_output(tmp_path):
     experiment = Experiment(SPACE, score, "grid", directory=tmp_path / "run")
     experiment.run(1)
     (tmp_path / "run" / "workers").write_text("in the way")
-    with pytest.raises(ConfigError, match=r"the folder .*workers, which cannot be made: File exists. Move away"):
+    text = r"A worker cannot be started: .*File exists: '.*workers'\. .*worker-0.log: move away what is in the place"
+    with pytest.raises(ConfigError, match=text):
         Experiment(SPACE, score, "grid", directory=tmp_path / "run", executor="processes").run(2)
 
 

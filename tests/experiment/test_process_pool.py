@@ -2,6 +2,8 @@ import contextlib
 import multiprocessing
 import os
 import re
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +110,34 @@ def test_output_goes_to_the_log_of_the_worker(start, tmp_path, capfd):
     assert text.splitlines() == ["printed", "complained", "by a child"]
     run(start("misbehave"), task_of(0, do="print"))
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_folder_of_the_logs_is_removed_meanwhile(start, tmp_path):
+    folder = tmp_path / "workers"
+    pool = start("misbehave", log_folder=folder)
+    shutil.rmtree(folder)
+    lost, well = run(pool, task_of(0, do="exit at once"), task_of(1, do="print"))
+    assert (lost.status, well.status) == ("lost", "complete")
+    assert "printed" in (folder / "worker-0.log").read_text()
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    with pytest.raises(
+        ConfigError, match=r"cannot be started: .*File exists: .*worker-0.log: move away what is in the"
+    ):
+        run(pool, task_of(2, do="exit at once"))
+
+
+def test_too_few_open_files(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(ConfigError, match=r"Too many open files\. Run fewer trials at a time, or allow more open"):
+            start("misbehave", log_folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_too_much_memory_fails_the_trial_and_the_worker_goes_on(start):
