@@ -8,7 +8,7 @@ from collections import deque
 from hwnas.errors import ConfigError
 from hwnas.experiment.executor import OnReport
 from hwnas.trial import Ended, TrialEvaluator, TrialTask
-from hwnas.trial.attempt import ERRORS, attempt
+from hwnas.trial.attempt import attempt
 from hwnas.trial.time_limit import TimeLimit
 
 __all__ = ["InlineExecutor"]
@@ -23,13 +23,13 @@ class InlineExecutor:
 
     num_slots = 1
 
-    def __init__(self, *, catch: tuple[type[BaseException], ...] = ERRORS) -> None:
+    def __init__(self, *, raises: tuple[type[BaseException], ...] = (KeyboardInterrupt,)) -> None:
         """See the class.
 
         Args:
-            catch: the errors of an evaluation that fail its trial; others are raised by `wait`.
+            raises: the errors of an evaluation that `wait` raises; all others fail its trial.
         """
-        self._catch = catch
+        self._raises = raises
         self._tasks: deque[TrialTask] = deque()
         self._evaluator: TrialEvaluator | None = None
         self._on_report: OnReport | None = None
@@ -70,7 +70,7 @@ class InlineExecutor:
             with limit.held():  # the engine writes it down
                 return on_report(task.number, step, value)
 
-        return [attempt(evaluator, task, report, limit=limit, catch=self._catch)]
+        return [attempt(evaluator, task, report, limit=limit, raises=self._raises)]
 
     def close(self) -> None:
         """Forget what was not begun."""

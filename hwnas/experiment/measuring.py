@@ -16,7 +16,7 @@ from hwnas.nn import ModelSpace
 from hwnas.profiler import Profiler
 from hwnas.space import Architecture
 from hwnas.strategy.given import given_profiler
-from hwnas.trial.attempt import ERRORS, described
+from hwnas.trial.attempt import described
 
 __all__ = ["check_profilers", "measured_profilers", "profiled"]
 
@@ -85,7 +85,9 @@ def profiled(name: str, profiler: Profiler, architecture: Architecture) -> float
     """
     try:
         value = profiler.profile(architecture)
-    except ERRORS as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise MetricError(f"The profiler {name!r} raised {described(error)}") from error
     number = real_number(value)
     if number is None or not math.isfinite(number):

@@ -75,7 +75,7 @@ class TrialOptions:
     def make_executor(self, log_folder: Path | None) -> Executor:
         """A new executor; in line an evaluation that raises ends the search, see `run_trials`."""
         if not self.has_workers:
-            return InlineExecutor(catch=())
+            return InlineExecutor(raises=(BaseException,))
         return make_executor(self.executor, self.concurrency, log_folder=log_folder, address=self.address)
 
 

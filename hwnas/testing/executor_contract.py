@@ -105,6 +105,7 @@ class ExecutorContract:
         wrong = {
             "raise": r"ValueError: seven is wrong (",
             "exit": "SystemExit: enough",
+            "no exception": "GeneratorExit: the loop is closed",
             "memory": "MemoryError: no memory left",
             "text": "MetricError: The metric 'score' must be a number; got 'high', a str.",
             "nothing": "it returned None",

@@ -47,6 +47,8 @@ def do(architecture: Architecture, context: TrialContext) -> object:
         raise ValueError("seven is wrong")
     if what == "exit":
         sys.exit("enough")
+    if what == "no exception":
+        raise GeneratorExit("the loop is closed")
     if what == "memory":
         raise MemoryError("no memory left")
     if what == "die":

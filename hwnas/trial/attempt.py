@@ -19,10 +19,7 @@ from hwnas.trial.exclusive import Exclusive, exclusive_here, not_nested
 from hwnas.trial.task import Ended, EndedStatus, TrialTask
 from hwnas.trial.time_limit import TimeUp
 
-__all__ = ["ERRORS", "attempt", "described", "past_limit"]
-
-ERRORS = (Exception, SystemExit)
-"""What fails a trial: not KeyboardInterrupt, which ends the experiment; but a worker that a trial can end is none."""
+__all__ = ["attempt", "described", "past_limit"]
 
 _MAX_ERROR = 2000  # characters: every reader of the run shows it
 
@@ -34,7 +31,7 @@ def attempt(
     *,
     exclusive: Exclusive = exclusive_here,
     limit: AbstractContextManager[None] | None = None,
-    catch: tuple[type[BaseException], ...] = ERRORS,
+    raises: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
 ) -> Ended:
     """Evaluate a task's architecture.
 
@@ -44,7 +41,7 @@ def attempt(
         report: hands an intermediate value to the engine, and brings back whether to stop.
         exclusive: as of `TrialContext`; by default among the processes of this machine.
         limit: entered around the evaluation; it may raise `TimeUp`. Executors that end workers from outside need none.
-        catch: the errors that fail the trial; others are raised.
+        raises: the errors that are raised; all others fail the trial. Ctrl-C ends an experiment, but no worker.
 
     Returns:
         Complete, stopped or failed.
@@ -87,7 +84,9 @@ def attempt(
         return ended("stopped")
     except TimeUp:
         return ended("failed", past_limit(task))
-    except catch as error:
+    except raises:
+        raise
+    except BaseException as error:
         return ended("failed", described(error))
     return ended("complete", evaluated=evaluated)
 

@@ -66,7 +66,7 @@ def evaluate_on_cluster(
             yield
 
     mailbox.tell.remote(say("waits", waits=False))
-    ended = attempt(evaluator, task, report, exclusive=exclusive, catch=(BaseException,))
+    ended = attempt(evaluator, task, report, exclusive=exclusive, raises=())
     return {"ended": ended.to_json()}
 
 

@@ -45,7 +45,7 @@ def evaluate_for_pool(descriptor: int) -> None:
     while not leaves:
         task = TrialTask.from_json(pool.receive()["task"])
         pool.send("waits", waits=False)  # it has begun
-        ended = attempt(evaluator, task, pool.report, exclusive=pool.exclusive, catch=(BaseException,))
+        ended = attempt(evaluator, task, pool.report, exclusive=pool.exclusive, raises=())
         leaves = _device_is_broken()
         pool.send("ended", ended=ended.to_json(), leaves=leaves)
 

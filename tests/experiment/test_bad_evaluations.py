@@ -53,6 +53,7 @@ def trials(experiment, **options):
             "MetricError: The profiler 'mine' raised ZeroDivisionError: no such layer (",
         ),
         (SystemExit(2), "The profiler 'mine' raised SystemExit: 2 ("),
+        (GeneratorExit("closed"), "The profiler 'mine' raised GeneratorExit: closed ("),
     ],
 )
 def test_a_profiler_without_a_number_for_one_architecture(tmp_path, answer, error):
@@ -159,6 +160,12 @@ def test_what_evaluations_do_to_their_process(tmp_path, monkeypatch, executor):
         printed = (tmp_path / "runs" / "workers" / "worker-0.log").read_text()
         assert MEGABYTE in printed
         assert "A process forked by an evaluation came back from it and was ended." in printed
+
+
+def test_an_interrupted_profiler_ends_the_run(tmp_path):
+    experiment = Experiment(SPACE, score, "grid", profilers={"mine": Odd(KeyboardInterrupt())}, directory=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run()
 
 
 def test_an_interruption_that_an_evaluation_raises(tmp_path):

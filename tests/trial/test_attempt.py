@@ -141,7 +141,7 @@ def test_a_message_that_is_no_utf_8():
 
 def test_errors_that_are_not_caught_are_raised():
     with pytest.raises(ZeroDivisionError):
-        run(lambda architecture: 1 / 0, catch=())
+        run(lambda architecture: 1 / 0, raises=(ArithmeticError,))
     with pytest.raises(KeyboardInterrupt):
         run(lambda architecture: (_ for _ in ()).throw(KeyboardInterrupt))
 
