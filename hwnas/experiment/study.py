@@ -16,14 +16,14 @@ from hwnas.experiment.finishing import Finished, Finishing
 from hwnas.experiment.one_shot import SearchLog, run_one_shot
 from hwnas.experiment.phases import Phases, phase_seconds, training_steps
 from hwnas.experiment.result import BudgetResult, RivalResult, SearchResult, SplitResult, versions
-from hwnas.experiment.scoring import Named, Scorer, scorer_reference
+from hwnas.experiment.scoring import Named, Scorer
 from hwnas.experiment.trials import TrialOptions, run_trials
 from hwnas.nn import ModelSpace
 from hwnas.nn.families import HasStrings
 from hwnas.solve import maximise
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
-from hwnas.strategy import Certified, Derived, OneShot, Proposal, Random, Strategy
+from hwnas.strategy import Certified, Derived, OneShot, Random, Strategy
 from hwnas.train import Recipe
 
 __all__ = ["Rivals", "Study"]
@@ -86,11 +86,6 @@ class Study:
         return result
 
     def _run_trials(self, strategy: Strategy, study: str, max_trials: int | None, advance: Callable[..., None]) -> None:
-        reference = None
-        if self.named is not None and self.weights is not None and self.trials.has_workers:
-            reference = scorer_reference(
-                self.named, self.weights, teacher=self._largest_of_all, short_recipe=self.short, seed=self.seed
-            )
         run_trials(
             strategy,
             self.scorer,
@@ -98,7 +93,6 @@ class Study:
             study=study,
             max_trials=max_trials,
             options=self.trials,
-            reference=reference,
             log_folder=self.directory / "workers",
             progress=lambda status: advance(status.num_ended, status.max_trials, status.detail),
         )
@@ -129,8 +123,16 @@ class Study:
 
     @functools.cached_property
     def scorer(self) -> Scorer:
-        """Scores proposals with the supernet's weights."""
-        return Scorer(self.space, self.data, teacher=self._largest_of_all, short_recipe=self.short, seed=self.seed)
+        """Scores with the supernet's weights."""
+        return Scorer(
+            self.space,
+            self.data,
+            teacher=self._largest_of_all,
+            short_recipe=self.short,
+            seed=self.seed,
+            named=self.named,
+            supernet=self.weights,
+        )
 
     @functools.cached_property
     def _finishing(self) -> Finishing:
@@ -156,8 +158,7 @@ class Study:
         derived = finished.attempt.derived
         architecture = derived.architecture
         rivals = () if self.rivals == "none" else (self._heaviest_feasible(), self._best_random())
-        searched = self.scorer(Proposal(architecture=architecture))
-        assert searched.standard_error is not None  # it is scored image by image
+        searched = self.scorer.evaluate(architecture)
         return SearchResult(
             directory=self.directory,
             architecture=architecture,
@@ -178,7 +179,7 @@ class Study:
             note=derived.note,
             task=self.data.task.name,
             score_name=self.data.task.score_name,
-            search_accuracy=searched.score,
+            search_accuracy=searched.accuracy,
             search_standard_error=searched.standard_error,
             test_accuracy=finished.test_accuracy,
             test_standard_error=finished.test_standard_error,
@@ -222,7 +223,7 @@ class Study:
         return RivalResult(
             name=name,
             architecture=architecture,
-            search_accuracy=self.scorer(Proposal(architecture=architecture)).score,
+            search_accuracy=self.scorer.evaluate(architecture).accuracy,
             predicted={budget.profiler: budget.cost.value(architecture) for budget in self.budgets},
             measured=None if finished is None else {n: measured.value for n, measured in finished.final.items()},
             test_accuracy=None if finished is None else finished.test_accuracy,

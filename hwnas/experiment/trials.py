@@ -1,14 +1,13 @@
-"""The main job's strategies that ask: the engine over a function that scores proposals, and how its trials run."""
+"""The main job's strategies that ask: the engine without what an experiment has around it, and how its trials run."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 from hwnas.arguments import finite_number, whole_number
-from hwnas.errors import ConfigError, StrategyError
+from hwnas.errors import StrategyError
 from hwnas.experiment.engine import Engine
 from hwnas.experiment.executor import Executor
 from hwnas.experiment.executors import make_executor
@@ -17,12 +16,11 @@ from hwnas.experiment.metric import SCORE
 from hwnas.experiment.ray_cluster import check_cluster
 from hwnas.experiment.standings import Standings
 from hwnas.experiment.status import Status, live_status
-from hwnas.space import Architecture
 from hwnas.store import Trial, TrialStore
-from hwnas.strategy import Outcome, Proposal, Strategy
-from hwnas.trial import Evaluated, EvaluatorReference, TrialContext
+from hwnas.strategy import Outcome, Strategy
+from hwnas.trial import TrialEvaluator
 
-__all__ = ["ProposalEvaluator", "TrialOptions", "run_trials"]
+__all__ = ["TrialOptions", "run_trials"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,13 +79,12 @@ class TrialOptions:
 
 def run_trials(
     strategy: Strategy,
-    evaluate: Callable[[Proposal], Outcome],
+    evaluator: TrialEvaluator,
     store: TrialStore,
     *,
     study: str,
     max_trials: int | None = None,
     options: TrialOptions | None = None,
-    reference: EvaluatorReference | None = None,
     log_folder: Path | None = None,
     progress: Callable[[Status], None] = lambda status: None,
 ) -> int:
@@ -99,12 +96,11 @@ def run_trials(
 
     Args:
         strategy: a new one; it is told the study's history first.
-        evaluate: scores one proposal, in this process.
+        evaluator: scores one architecture; trials in workers need its `reference`.
         store: where trials are kept.
         study: the name of this search within the store.
         max_trials: how many trials the study has at most; None runs until the strategy has finished.
         options: how trials run; in line if not given.
-        reference: how a worker makes an evaluator that gives the same scores; None: it cannot.
         log_folder: where workers write what they print; None: nowhere.
         progress: told the status after every trial that is begun or ends.
 
@@ -146,7 +142,7 @@ def run_trials(
             seconds_before=seconds_before,
         )
         engine.run(
-            ProposalEvaluator(evaluate, reference),
+            evaluator,
             options.make_executor(log_folder),
             max_trials=max_trials,
             max_duration_seconds=left,
@@ -158,37 +154,3 @@ def run_trials(
             f"{last_error} Mend what is wrong and give another folder: what has failed is not tried again."
         )
     return standings.counts.total()
-
-
-class ProposalEvaluator:
-    """A function of proposals as an evaluator.
-
-    Args:
-        evaluate: scores one proposal.
-        reference: how another process makes the same; None: it cannot.
-    """
-
-    def __init__(self, evaluate: Callable[[Proposal], Outcome], reference: EvaluatorReference | None = None) -> None:
-        self._evaluate = evaluate
-        self._reference = reference
-
-    def evaluate_trial(self, architecture: Architecture, context: TrialContext) -> Evaluated:
-        """The metrics "score" and, where there is one, "loss"."""
-        proposal = Proposal(
-            architecture=architecture,
-            fidelity=context.fidelity,  # type: ignore[arg-type]  # as a proposal had it
-            batch_index=context.batch_index,
-        )
-        outcome = self._evaluate(proposal)
-        loss = {} if math.isnan(outcome.loss) else {"loss": outcome.loss}
-        return Evaluated(metrics={"score": outcome.score, **loss}, scores=outcome.scores)
-
-    def reference(self) -> EvaluatorReference:
-        """What it was given.
-
-        Raises:
-            ConfigError: nothing.
-        """
-        if self._reference is None:
-            raise ConfigError("A supernet in this process is scored in line only; use the executor 'inline'.")
-        return self._reference

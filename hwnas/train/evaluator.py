@@ -55,6 +55,10 @@ class Evaluation:
         """The standard error of the mean score; with classes the binomial one."""
         return float(self.scores.std(dtype=np.float64)) / math.sqrt(len(self.scores))
 
+    def evaluated(self) -> Evaluated:
+        """The same as what a trial came to: the metrics "score" (the mean) and "loss", and the scores."""
+        return Evaluated(metrics={"score": self.accuracy, "loss": self.loss}, scores=self.scores)
+
 
 @torch.no_grad()
 def evaluate_accuracy(
@@ -203,8 +207,7 @@ class SupernetEvaluator:
         if context.fidelity == "batch":
             loss = float(self.batch_losses([architecture], context.batch_index)[0])
             return Evaluated(metrics={"score": -loss, "loss": loss})
-        evaluation = self.evaluate(architecture)
-        return Evaluated(metrics={"score": evaluation.accuracy, "loss": evaluation.loss}, scores=evaluation.scores)
+        return self.evaluate(architecture).evaluated()
 
     def evaluate(self, architecture: Architecture) -> Evaluation:
         """Accuracy and loss with inherited weights and re-estimated batch norm."""

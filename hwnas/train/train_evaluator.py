@@ -86,8 +86,7 @@ class TrainEvaluator:
         trained = fine_tune(module, self._splits, self._recipe, seed=context.seed, progress=progress)
         if last is None or last[0] != trained.step:
             last = (trained.step, evaluate_accuracy(module, self._splits.search, self._splits.task))
-        evaluation = last[1]
-        return Evaluated(metrics={"score": evaluation.accuracy, "loss": evaluation.loss}, scores=evaluation.scores)
+        return last[1].evaluated()
 
     def reference(self) -> EvaluatorReference:
         """Space and data by what names them, and the recipe.

@@ -7,7 +7,8 @@ from hwnas.experiment import Experiment
 from hwnas.experiment.trials import run_trials
 from hwnas.space import Architecture
 from hwnas.store import TrialStore
-from hwnas.strategy import GridSearch, Outcome, Proposal
+from hwnas.strategy import GridSearch, Proposal
+from hwnas.trial import FunctionEvaluator, TrialContext
 from tests.cli.runs import SPACE, SUM, evaluate, run, under_budget, whole_grid
 
 
@@ -60,10 +61,10 @@ def test_those_over_a_metrics_limit_are_marked(tmp_path: pathlib.Path, capsys: p
     assert [line[-1] for line in lines[1:-1]] == ["-"] * 27 + ["0.5"] * 9  # waste 3 of 2 in a quarter of 36
 
 
-def scored(proposal: Proposal) -> Outcome:
+def scored(architecture: Architecture, context: TrialContext) -> float:
     """After training, worse by 100; by one batch, better by 100."""
-    shift = {"batch": 100.0, "full": 0.0, "trained": -100.0}[proposal.fidelity]
-    return Outcome(score=shift + points(proposal.architecture))
+    shift = {"batch": 100.0, "full": 0.0, "trained": -100.0}[context.fidelity]
+    return shift + points(architecture)
 
 
 class Thorough(GridSearch):
@@ -82,8 +83,8 @@ def test_scores_of_different_fidelities_are_not_compared(
 ) -> None:
     with TrialStore(tmp_path / "run.sqlite") as store:
         store.set_fact("configuration", {})
-        run_trials(Thorough(SPACE), scored, store, study="first")
-        run_trials(GridSearch(SPACE), scored, store, study="second", max_trials=3)
+        run_trials(Thorough(SPACE), FunctionEvaluator(scored), store, study="first")
+        run_trials(GridSearch(SPACE), FunctionEvaluator(scored), store, study="second", max_trials=3)
     _, printed, note = run(capsys, "top", tmp_path, "-k", 4)
     rows = [line.split() for line in printed.splitlines()[1:5]]
     expected = [("-82", "trained"), ("17", "full"), ("116", "batch"), ("116", "batch")]

@@ -5,9 +5,10 @@ import pytest
 
 from hwnas.errors import ConfigError, RunDirectoryError
 from hwnas.experiment import read_experiment
-from hwnas.experiment.trials import ProposalEvaluator, TrialOptions, run_trials
+from hwnas.experiment.trials import TrialOptions, run_trials
 from hwnas.store import TrialStore
 from hwnas.strategy import Certified, RegularizedEvolution
+from hwnas.trial import FunctionEvaluator
 from tests.strategy.planted import PlantedEvaluator, planted_space, random_table
 
 SPACE = planted_space(2)
@@ -65,26 +66,23 @@ def test_the_main_jobs_trials_are_read_as_an_experiments(tmp_path):
 
 
 def test_an_error_of_the_main_jobs_scoring_ends_it_and_the_trial_is_tried_again(tmp_path):
-    def broken(proposal):
+    def broken(architecture):
         raise ValueError("no such weights")
+
+    def go(evaluator):
+        return run_trials(RegularizedEvolution(SPACE, seed=0), evaluator, store, study="s", max_trials=3)
 
     with TrialStore(tmp_path / "run.sqlite") as store:
         for _ in range(5):
             with pytest.raises(ValueError, match="no such weights"):
-                run_trials(RegularizedEvolution(SPACE, seed=0), broken, store, study="s", max_trials=3)
-        evaluate = PlantedEvaluator(UTILITY)
-        assert run_trials(RegularizedEvolution(SPACE, seed=0), evaluate, store, study="s", max_trials=3) == 3
+                go(FunctionEvaluator(broken))
+        assert go(PlantedEvaluator(UTILITY)) == 3
         assert {trial.status for trial in store.trials("s")} == {"complete"}
 
 
-def test_a_scorer_of_this_process_stays_in_it():
-    with pytest.raises(ConfigError, match="A supernet in this process is scored in line only"):
-        ProposalEvaluator(PlantedEvaluator(UTILITY)).reference()
-
-
-def slow(proposal):
+def slow(architecture):
     time.sleep(1.1)
-    return PlantedEvaluator(UTILITY)(proposal)
+    return UTILITY.value(architecture)
 
 
 def test_the_time_counts_over_all_calls(tmp_path):
@@ -92,18 +90,11 @@ def test_the_time_counts_over_all_calls(tmp_path):
         with TrialStore(tmp_path / "run.sqlite") as store:
             strategy = RegularizedEvolution(SPACE, seed=0)
             options = TrialOptions(max_duration_seconds=1.0)
-            assert run_trials(strategy, slow, store, study="s", max_trials=9, options=options) == 1
-
-
-def test_trials_in_workers_need_what_names_the_scorer(tmp_path):
-    strategy = RegularizedEvolution(SPACE, seed=0)
-    options = TrialOptions(executor="processes")
-    with TrialStore(tmp_path / "run.sqlite") as store, pytest.raises(ConfigError, match="scored in line only"):
-        run_trials(strategy, PlantedEvaluator(UTILITY), store, study="s", max_trials=2, options=options)
+            assert run_trials(strategy, FunctionEvaluator(slow), store, study="s", max_trials=9, options=options) == 1
 
 
 def test_when_the_time_is_up_nothing_is_begun_again(tmp_path):
-    def interrupted(proposal):
+    def interrupted(architecture):
         raise KeyboardInterrupt
 
     def strategy():
@@ -112,8 +103,9 @@ def test_when_the_time_is_up_nothing_is_begun_again(tmp_path):
     options = TrialOptions(max_duration_seconds=1e-9)
     with TrialStore(tmp_path / "run.sqlite") as store:
         with pytest.raises(KeyboardInterrupt):
-            run_trials(strategy(), interrupted, store, study="s", max_trials=9)
-        assert run_trials(strategy(), interrupted, store, study="s", max_trials=9, options=options) == 0
+            run_trials(strategy(), FunctionEvaluator(interrupted), store, study="s", max_trials=9)
+        evaluator = FunctionEvaluator(interrupted)
+        assert run_trials(strategy(), evaluator, store, study="s", max_trials=9, options=options) == 0
         assert run_trials(strategy(), PlantedEvaluator(UTILITY), store, study="s", max_trials=9) == 9
 
 

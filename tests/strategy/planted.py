@@ -7,6 +7,7 @@ import numpy as np
 from hwnas.cost import Budget, CostTable, Term
 from hwnas.space import Architecture, Choice, Requirement, Space
 from hwnas.strategy import Outcome, Proposal
+from hwnas.trial import Evaluated, TrialContext
 
 
 def planted_space(num_stages: int = 3) -> Space:
@@ -54,6 +55,10 @@ class PlantedEvaluator:
         difficulty = np.random.default_rng(0).uniform(size=self.num_images)
         correct = difficulty < chance
         return Outcome(score=float(correct.mean()), loss=-value, scores=correct.astype(np.float32))
+
+    def evaluate_trial(self, architecture: Architecture, context: TrialContext) -> Evaluated:
+        outcome = self(Proposal(architecture=architecture, fidelity=context.fidelity, batch_index=context.batch_index))
+        return Evaluated(metrics={"score": outcome.score, "loss": outcome.loss}, scores=outcome.scores)
 
 
 def run(strategy, evaluate, max_trials: int | None = None) -> int:
