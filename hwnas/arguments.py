@@ -16,24 +16,30 @@ import numpy as np
 
 from hwnas.errors import ConfigError
 
-__all__ = ["finite_number", "integer", "path", "real_number", "truth", "whole_number"]
+__all__ = ["LARGEST", "finite_number", "integer", "path", "real_number", "truth", "whole_number"]
+
+LARGEST = 2**63 - 1
+"""The largest whole number that SQLite keeps, and that PyTorch takes for a seed."""
 
 
-def whole_number(name: str, value: object, *, at_least: int, otherwise: str = "") -> int:
+def whole_number(name: str, value: object, *, at_least: int, at_most: int | None = None, otherwise: str = "") -> int:
     """The whole number that was given.
 
     Args:
         name: of the argument, for the message.
         value: as it was given.
         at_least: the least allowed.
+        at_most: the largest allowed; None: any.
         otherwise: what else may be given, for the message: "or None for no limit".
 
     Raises:
-        ConfigError: no whole number (2.0 is none), or one below `at_least`.
+        ConfigError: no whole number (2.0 is none), or one out of range.
     """
     number = integer(value)
     if number is None or number < at_least:
         raise _refusal(name, value, f"a whole number of at least {at_least}", otherwise)
+    if at_most is not None and number > at_most:
+        raise _refusal(name, value, f"a whole number of at most {at_most}", otherwise)
     return number
 
 

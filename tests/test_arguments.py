@@ -27,6 +27,13 @@ def test_a_whole_number_out_of_range():
         whole_number("size", 1, at_least=2, otherwise="or None")
 
 
+def test_a_whole_number_that_is_too_large():
+    with pytest.raises(ConfigError, match=r"^`size` must be a whole number of at most 9, or None; got 10\.$"):
+        whole_number("size", 10, at_least=0, at_most=9, otherwise="or None")
+    with pytest.raises(ConfigError, match="at most 9; got a int that cannot be written"):
+        whole_number("size", 10**5000, at_least=0, at_most=9)
+
+
 @pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int16(2), Fraction(2), np.array(2.0), torch.tensor(2.0)])
 def test_finite_numbers_of_all_kinds_are_taken(value):
     assert finite_number("rate", value, above=0) == 2.0

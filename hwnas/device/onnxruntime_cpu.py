@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from hwnas.arguments import whole_number
 from hwnas.device.denormals import denormals_flushed
 from hwnas.device.machine import processor_flags, processor_name
 from hwnas.device.runtime import Array, example_array
@@ -21,6 +22,7 @@ __all__ = ["OnnxRuntime"]
 _STATE = onnxruntime.capi.onnxruntime_pybind11_state
 _NO_MODEL = (_STATE.InvalidProtobuf, _STATE.NoSuchFile, _STATE.InvalidGraph)
 _ERRORS_ONLY = 3
+_MAX_THREADS = 1024  # all are started with every session
 _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -45,13 +47,12 @@ class OnnxRuntime:
         batch_size: what networks and blocks are exported with, and what stands for a dynamic first dimension.
 
     Raises:
-        BadInputError: a count is less than 1.
+        ConfigError: a count is less than 1, or there are too many threads.
     """
 
     def __init__(self, *, threads: int = 1, batch_size: int = 1) -> None:
-        for name, value in (("threads", threads), ("batch_size", batch_size)):
-            if value < 1:
-                raise BadInputError(f"`{name}` must be at least 1; got {value}.")
+        threads = whole_number("threads", threads, at_least=1, at_most=_MAX_THREADS)
+        batch_size = whole_number("batch_size", batch_size, at_least=1)
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
         self._options.inter_op_num_threads = 1

@@ -26,7 +26,7 @@ from typing import Any
 
 import pydantic
 
-from hwnas.arguments import whole_number
+from hwnas.arguments import LARGEST, whole_number
 from hwnas.cost import parse_budget
 from hwnas.data import DataName, Preprocessing
 from hwnas.errors import ConfigError, HwnasError
@@ -122,7 +122,7 @@ class SearchConfig:
     rivals: Rivals = "score"
 
     def __post_init__(self) -> None:
-        whole_number("seed", self.seed, at_least=0)
+        whole_number("seed", self.seed, at_least=0, at_most=LARGEST)
         for budget in self.budgets:
             parse_budget(budget)
         if self.search is not None and search_recipe(self.strategy) is None:
@@ -145,11 +145,13 @@ def read_config(path: str | os.PathLike[str]) -> SearchConfig:
         BudgetError: a budget that cannot be read.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}. Give a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of tomllib, or no UTF-8, or a number of too many digits
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} cannot be read: its arrays or tables are nested too deeply.") from error
     try:
         return _filled(SearchConfig, None, table, prefix="")
     except ConfigError as error:

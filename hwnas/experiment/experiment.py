@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwnas.arguments import finite_number, path, whole_number
+from hwnas.arguments import LARGEST, finite_number, path, whole_number
 from hwnas.cost import Budget, BudgetRequest
 from hwnas.device import Runtime
 from hwnas.errors import ConfigError
@@ -146,7 +146,7 @@ class Experiment:
             StoreError: the folder's database is damaged, or the disk is full; what was written is kept.
         """
         if max_trials is not None:
-            max_trials = whole_number("max_trials", max_trials, at_least=1, otherwise=_NO_LIMIT)
+            max_trials = whole_number("max_trials", max_trials, at_least=1, at_most=LARGEST, otherwise=_NO_LIMIT)
         if max_duration_seconds is not None:
             max_duration_seconds = finite_number(
                 "max_duration_seconds", max_duration_seconds, above=0, otherwise=_NO_LIMIT

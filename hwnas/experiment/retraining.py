@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hwnas.arguments import LARGEST, whole_number
 from hwnas.cost import Budget, CostTable
 from hwnas.data import JoinedPart, Splits, Task
 from hwnas.device import Runtime, connect
@@ -146,7 +147,7 @@ def retrain(
         )
     found = _given(result, recipe, directory) if isinstance(result, Architecture) else _found(result)
     strategy = found.configuration["strategy"]
-    seed = found.configuration["seed"] if seed is None else seed
+    seed = found.configuration["seed"] if seed is None else whole_number("seed", seed, at_least=0, at_most=LARGEST)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         space = _space(make_space, found)

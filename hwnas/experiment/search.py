@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwnas.arguments import LARGEST, whole_number
 from hwnas.cost import Budget, BudgetRequest, LatencyTable, parse_budget
 from hwnas.data import Splits
 from hwnas.device import Runtime, measure
@@ -147,6 +148,7 @@ def search_each(
             "(`torchrun -m hwnas.cli train`) and give it as `supernet`, or take the steps of a one-shot strategy in "
             "several with `hwnas.experiment.run_one_shot`."
         )
+    seed = whole_number("seed", seed, at_least=0, at_most=LARGEST)
     options = dict(strategy_options or {})
     _, max_trials = split_options(strategy, options)
     trials = trials or TrialOptions()

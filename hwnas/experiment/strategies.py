@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from hwnas.arguments import whole_number
+from hwnas.arguments import LARGEST, whole_number
 from hwnas.cost import Budget
 from hwnas.errors import ConfigError
 from hwnas.experiment.budgets import Profilers
@@ -130,7 +130,7 @@ def split_options(strategy: str | StrategyFactory, options: Mapping[str, Any]) -
     endless = factory in _ENDLESS and not (isinstance(strategy, Unbound) and strategy.is_limited)
     max_trials = options.get("max_trials", _DEFAULT_TRIALS if endless else None)
     if max_trials is not None:
-        max_trials = whole_number("max_trials", max_trials, at_least=1)
+        max_trials = whole_number("max_trials", max_trials, at_least=1, at_most=LARGEST)
     return own, max_trials
 
 

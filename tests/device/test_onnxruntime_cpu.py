@@ -47,8 +47,13 @@ def test_settings_are_in_the_fingerprint():
 
 @pytest.mark.parametrize("name", ["threads", "batch_size"])
 def test_counts_are_positive(name):
-    with pytest.raises(BadInputError, match=f"`{name}` must be at least 1; got 0"):
+    with pytest.raises(BadInputError, match=rf"`{name}` must be a whole number of at least 1; got 0\."):
         OnnxRuntime(**{name: 0})
+
+
+def test_threads_that_no_machine_has():
+    with pytest.raises(BadInputError, match=r"`threads` must be a whole number of at most 1024; got 1000"):
+        OnnxRuntime(threads=100_000_000_000)
 
 
 def test_a_dynamic_batch_is_the_runtimes(tmp_path):

@@ -72,6 +72,12 @@ def test_the_json_says_everything() -> None:
         ("seed = 3", r"`space` must be given\."),
         ('space = "x"\nseed = "3"', r"`seed` is wrong: input should be a valid integer; got '3'\."),
         ('space = "x"\nseed = -3', r"`seed` must be a whole number of at least 0; got -3\."),
+        (f'space = "x"\nseed = {2**63}', rf"`seed` must be a whole number of at most {2**63 - 1}; got {2**63}\."),
+        (f'space = "x"\nseed = {"9" * 5000}', r"config\.toml is not valid TOML: Exceeds the limit"),
+        (
+            f"space = {'[' * 3000}{']' * 3000}",
+            r"config\.toml cannot be read: its arrays or tables are nested too deeply\.",
+        ),
         (
             'space = "x"\nbudgets = "latency<=5ms"',
             r"`budgets` is wrong: input should be a valid array; got 'latency<=5ms'",
@@ -121,6 +127,12 @@ def test_files_that_cannot_be_read(tmp_path: pathlib.Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"binary\.toml is not valid TOML: "):
         read_config(tmp_path / "binary.toml")
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: pathlib.Path) -> None:
+    """Some editors write one."""
+    (tmp_path / "marked.toml").write_text('space = "x"\nseed = 5', encoding="utf-8-sig")
+    assert read_config(tmp_path / "marked.toml") == SearchConfig(space="x", seed=5)
 
 
 @pytest.mark.parametrize(

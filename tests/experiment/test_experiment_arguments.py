@@ -136,6 +136,7 @@ def test_wrong_arguments(tmp_path, options, error, match):
             ({"max_trials": wrong}, "`max_trials` must be a whole number of at least 1, or None for no limit; got")
             for wrong in (0, True, "3", 2.0)
         ),
+        ({"max_trials": 10**400}, "`max_trials` must be a whole number of at most 9223372036854775807, or None for no"),
         *(
             ({"max_duration_seconds": wrong}, "`max_duration_seconds` must be .* above 0, or None for no limit; got")
             for wrong in (0, "60", True, math.nan, math.inf)

@@ -141,6 +141,8 @@ def test_what_is_not_that_of_the_search(run, network, tmp_path):
         retrain(tiny_space, tiny_data(), network, FINAL, device=FakeRuntime(batch_size=4), **settings)
     with pytest.raises(BudgetError, match=r"The table of the search's latencies, .*none\.sqlite, is not there"):
         retrain(tiny_space, tiny_data(), network, FINAL, device=device(), table=tmp_path / "none.sqlite", **settings)
+    with pytest.raises(ConfigError, match=r"`seed` must be a whole number of at most 9223372036854775807; got 9+\."):
+        retrain(tiny_space, tiny_data(), network, FINAL, device=device(), seed=99999999999999999999, **settings)
     assert not (tmp_path / "out").exists()
     with pytest.raises(RunDirectoryError, match="is not empty and holds no run"):
         retrain(tiny_space, tiny_data(), network, FINAL, device=device(), directory=network)

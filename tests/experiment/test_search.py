@@ -140,6 +140,12 @@ def test_data_of_another_shape(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_seed_that_no_generator_takes(tmp_path):
+    with pytest.raises(ConfigError, match=r"`seed` must be a whole number of at most 9223372036854775807; got 9+\."):
+        tiny_search(tmp_path / "run", seed=99999999999999999999999999999)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_latency_budget_needs_a_device(tmp_path):
     with pytest.raises(BudgetError, match="needs a device"):
         tiny_search(tmp_path / "run", device=None)

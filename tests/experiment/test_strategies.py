@@ -95,3 +95,5 @@ def test_the_number_of_trials_is_a_whole_one():
     for wrong in (True, 0, "5", 2.0):
         with pytest.raises(ConfigError, match="`max_trials` must be a whole number of at least 1; got"):
             split_options("evolution", {"max_trials": wrong})
+    with pytest.raises(ConfigError, match="`max_trials` must be a whole number of at most 9223372036854775807; got 9"):
+        split_options("evolution", {"max_trials": 2**63})
