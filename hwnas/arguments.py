@@ -1,7 +1,7 @@
 """Arguments of the wrong kind or out of range, refused by name: the one place where they are checked.
 
-NumPy's numbers, and arrays and tensors of one number, are numbers; texts and booleans are none: `True` where a number
-is expected is a mistake, and not 1.
+NumPy's numbers, and arrays and tensors of one number, are numbers; texts, booleans and what is masked are none: `True`
+where a number is expected is a mistake, and not 1.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def path(name: str, value: object) -> Path:
 
 def integer(value: object) -> int | None:
     """The whole number that something is; None: no number, or 2.0."""
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") or np.ma.is_masked(value):
         return None
     try:
         return operator.index(value)
@@ -119,7 +119,7 @@ def integer(value: object) -> int | None:
 def real_number(value: object) -> float | None:
     """The number that something is, perhaps NaN or an infinity (what is too large for a float too); None: no number."""
     if not isinstance(value, numbers.Real) and getattr(value, "ndim", None) == 0:  # an array or a tensor of one number
-        value = value.item()  # type: ignore[attr-defined]
+        value = None if np.ma.is_masked(value) else value.item()  # type: ignore[attr-defined]
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         return None
     try:

@@ -79,6 +79,13 @@ def test_real_numbers():
     assert [real_number(value) for value in (True, np.array(True), "1", None, 1j, np.array("1"))] == [None] * 6
 
 
+def test_what_is_masked_is_no_number():
+    assert [real_number(value) for value in (np.ma.masked, np.ma.array(3.0, mask=True))] == [None] * 2
+    assert real_number(np.ma.array(3.0)) == 3.0
+    with pytest.raises(ConfigError, match="`size` must be a whole number of at least 1; got masked_array"):
+        whole_number("size", np.ma.array(3, mask=True), at_least=1)
+
+
 def test_a_value_that_cannot_be_written_is_refused_all_the_same():
     """Python writes no number of more than 4,300 digits."""
     with pytest.raises(ConfigError, match=r"got a int that cannot be written\.$"):

@@ -112,6 +112,7 @@ def test_a_reference_that_is_no_json_is_for_this_process(tmp_path):
         (10**400, "MetricError: The metric 'score' must be finite; got inf"),
         (torch.tensor(math.inf), "MetricError: The metric 'score' must be finite; got inf"),
         (torch.ones(2), "MetricError: The function must return a number, or a mapping"),
+        (np.ma.masked, "MetricError: The metric 'score' must be a number; got masked, a MaskedConstant."),
         (Decimal("0.5"), "MetricError: The function must return a number, or a mapping"),
         ({"score": np.array(1j)}, "MetricError: The metric 'score' must be a number; got"),
         ({"score": torch.tensor(True)}, "MetricError: The metric 'score' must be a number; got"),
