@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from hwnas.errors import RunDirectoryError, StrategyError
-from hwnas.experiment.metric import Metric, outcome_of_trial
+from hwnas.experiment.metric import Metric, recorded_outcome
 from hwnas.store import Event, Trial, TrialStore
 from hwnas.strategy import Outcome, Proposal, StopsTrials, Strategy
 
@@ -116,33 +115,37 @@ class DrivenStrategy:
 
         Raises:
             RunDirectoryError: the strategy asks for something else than the history has.
+            StoreError: the history is damaged.
         """
         with self.at_work():
             trials = store.trials(self._study)
             for event in store.events(self._study, after=self.sequence):
-                self._replay(event, trials, store.path)
+                self._replay(event, trials, store)
                 self.sequence = event.sequence
             for number, opened in self.open.items():
                 opened.trial = trials[number]  # with the attempts it has had
 
-    def _replay(self, event: Event, trials: Sequence[Trial], path: Path) -> None:
+    def _replay(self, event: Event, trials: Sequence[Trial], store: TrialStore) -> None:
+        if event.number >= 0 and event.number not in ([self.num_asked] if event.kind == "asked" else self.open):
+            raise store.damaged(f"{event.kind} {event.number}", f"event {event.sequence} of {self._study!r}")
         if event.kind == "asked":
             trial, proposal = trials[event.number], self.ask()
             if proposal is None or not _is_of(trial, proposal):
-                raise self._other_history(f"Trial {trial.number}", path)
+                raise self._other_history(f"Trial {trial.number}", store)
             self.add(proposal, trial)
         elif event.kind == "none" and self.ask() is not None:
-            raise self._other_history(f"What follows trial {self.num_asked - 1}", path)
+            raise self._other_history(f"What follows trial {self.num_asked - 1}", store)
         elif event.kind == "reported":
             if self.should_stop(event.number, event.content["step"], event.content["value"]) != event.content["stop"]:
-                raise self._other_history(f"Whether to stop trial {event.number}", path)
+                raise self._other_history(f"Whether to stop trial {event.number}", store)
         elif event.kind == "ended":
-            self.tell(trials[event.number], outcome_of_trial(trials[event.number], self._metrics))
+            trial = trials[event.number]
+            self.tell(trial, recorded_outcome(store, trial, self._metrics))
 
-    def _other_history(self, what: str, path: Path) -> RunDirectoryError:
+    def _other_history(self, what: str, store: TrialStore) -> RunDirectoryError:
         return RunDirectoryError(
-            f"{what} of {self._study!r} in {path} is not the one this search asks for: the directory holds the history "
-            "of another strategy, space, seed, table or version. Give another directory."
+            f"{what} of {self._study!r} in {store.path} is not the one this search asks for: the directory holds the "
+            "history of another strategy, space, seed, table or version. Give another directory."
         )
 
 

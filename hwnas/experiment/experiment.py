@@ -157,9 +157,9 @@ class Experiment:
             raise ConfigError(f"`progress` must be a function of the status, or None; got {progress!r:.80}.")
         executor = make_executor(self._executor, concurrency, log_folder=self.directory / "workers")
         with open_run(self.directory, self._identity()) as store:
-            store.set_fact(SPACE, self._architectures.to_json())
             engine = self._ready_engine()
             engine.catch_up(store)
+            store.set_fact(SPACE, self._architectures.to_json())  # a damaged history is left as it is
             status = live_status(
                 self._standings,
                 engine,

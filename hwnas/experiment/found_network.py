@@ -68,7 +68,7 @@ def found_networks(directory: str | Path) -> list[FoundNetwork]:
             f"{directory} is no folder of a run ({STORE_NAME} is missing). Give the folder that a search has written."
         )
     with TrialStore(run / STORE_NAME, write=False) as store:
-        configuration, names = store.fact(CONFIGURATION) or {}, store.fact(NETWORKS)
+        configuration, names = store.fact(CONFIGURATION, dict) or {}, store.fact(NETWORKS, list)
     if "retrains" in configuration:
         raise RunDirectoryError(f"{directory} is the folder of a retraining. Give that of the search before it.")
     if names is None:

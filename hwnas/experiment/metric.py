@@ -14,11 +14,11 @@ from hwnas.arguments import finite_number
 from hwnas.cost import relative_excess
 from hwnas.errors import ConfigError, MetricError
 from hwnas.experiment.image_scores import unpacked
-from hwnas.store import Trial
-from hwnas.strategy import Outcome
+from hwnas.store import Trial, TrialStore
+from hwnas.strategy import Fidelity, Outcome
 from hwnas.strategy.protocol import FAILED
 
-__all__ = ["SCORE", "Direction", "Metric", "check_metrics", "outcome_of", "outcome_of_trial"]
+__all__ = ["SCORE", "Direction", "Metric", "check_metrics", "outcome_of", "outcome_of_trial", "recorded_outcome"]
 
 Direction = Literal["maximise", "minimise"]
 
@@ -124,3 +124,18 @@ def outcome_of_trial(trial: Trial, metrics: Sequence[Metric] = SCORE) -> Outcome
     if trial.status != "complete":
         return FAILED
     return outcome_of(metrics, {**trial.costs, **trial.metrics}, unpacked(trial.scores, trial.num_images))
+
+
+def recorded_outcome(store: TrialStore, trial: Trial, metrics: Sequence[Metric]) -> Outcome:
+    """The outcome of a trial that has ended, as its store has it.
+
+    Raises:
+        StoreError: what is no outcome by these metrics; such a trial was written down as failed.
+    """
+    name = f"of trial {trial.number} of {trial.study!r}"
+    if trial.fidelity not in get_args(Fidelity):
+        raise store.damaged(trial.fidelity, f"the fidelity {name}")
+    try:
+        return outcome_of_trial(trial, metrics)
+    except MetricError as error:
+        raise store.damaged(trial.metrics, f"the metrics {name}") from error

@@ -82,7 +82,7 @@ def export_optuna(
     recorded = read_experiment(run, search)
     with TrialStore(Path(run) / STORE_NAME, write=False) as store:
         configuration, written = store.fact(CONFIGURATION), store.fact(SPACE)
-        limits: Mapping[str, float] = store.fact(f"{LIMITS}|{recorded.study}") or {}
+        limits: Mapping[str, float] = store.fact(f"{LIMITS}|{recorded.study}", dict) or {}
         events = list(store.events(recorded.study))
     if written is None:
         raise RunDirectoryError(

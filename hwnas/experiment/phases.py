@@ -58,7 +58,7 @@ def training_steps(advance: Callable[..., None]) -> Callable[[Progress], None]:
 def phase_seconds(store: TrialStore, study: str | None = None) -> dict[str, float]:
     """Seconds of each phase by name: of those shared by all studies and of this one, or of all studies together."""
     total: dict[str, float] = {}
-    for key, seconds in (store.fact(SECONDS) or {}).items():
+    for key, seconds in (store.fact(SECONDS, dict) or {}).items():
         phase, _, of = key.partition("|")
         if study is None or of in ("", study):
             total[phase] = total.get(phase, 0.0) + seconds
@@ -102,7 +102,7 @@ class Phases:
             self._at(around)
 
     def _add(self, phase: str, study: str, seconds: float) -> None:
-        kept = self._store.fact(SECONDS) or {}
+        kept = self._store.fact(SECONDS, dict) or {}
         key = f"{phase}|{study}"
         kept[key] = round(kept.get(key, 0.0) + seconds, 3)
         self._store.set_fact(SECONDS, kept)

@@ -7,17 +7,16 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from hwnas.arguments import whole_number
-from hwnas.errors import RunDirectoryError
-from hwnas.experiment.metric import SCORE, Metric, outcome_of_trial
+from hwnas.errors import ConfigError, RunDirectoryError
+from hwnas.experiment.metric import SCORE, Metric, check_metrics, outcome_of_trial, recorded_outcome
 from hwnas.experiment.phases import PHASE, phase_seconds
 from hwnas.experiment.run_directory import CONFIGURATION, NETWORKS, STORE_NAME
 from hwnas.experiment.standings import Found, Standings, TrialFront, found, thoroughness
 from hwnas.experiment.status import Session, Status, status_of
 from hwnas.space import Architecture
-from hwnas.store import Trial, TrialStore, writer_of
+from hwnas.store import Event, Trial, TrialStore, writer_of
 
 __all__ = ["RecordedExperiment", "RecordedRun", "read_experiment", "read_run"]
 
@@ -109,9 +108,9 @@ def read_run(directory: str | Path) -> RecordedRun:
         return RecordedRun(
             directory=Path(directory),
             writer=writer,
-            phase=store.fact(PHASE) or "",
+            phase=store.fact(PHASE, str) or "",
             phase_seconds=phase_seconds(store),
-            networks=tuple(store.fact(NETWORKS) or ()),
+            networks=tuple(store.fact(NETWORKS, list) or ()),
             studies=tuple(_recorded(store, study, in_work=writer is not None) for study in store.studies()),
         )
 
@@ -152,17 +151,16 @@ def _opened(directory: str | Path) -> Iterator[TrialStore]:
 
 
 def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperiment:
-    configuration: dict[str, Any] = store.fact(CONFIGURATION) or {}
-    metrics = tuple(Metric(**fields) for fields in configuration.get("metrics", ())) or SCORE
+    metrics = _metrics(store)
     trials = store.trials(study)
     standings = Standings(metrics)
     for trial in trials:
         if trial.status != "running":
-            standings.add(trial, outcome_of_trial(trial, metrics))
+            standings.add(trial, recorded_outcome(store, trial, metrics))
     num_running = sum(trial.status == "running" for trial in trials)
-    seconds = store.seconds(study)
     session = Session()
     events = list(store.events(study))
+    seconds = store.seconds(study)
     happened = [event.kind for event in events if event.kind != "began"]
     has_finished = not num_running and happened[-1:] == ["none"]
     events = [event for event in events if event.kind in ("began", "ended")]
@@ -170,8 +168,8 @@ def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperi
     if last is not None:
         since_last = time.time() - events[-1].time if in_work and num_running else 0.0
         seconds += since_last
-        session = Session(
-            **events[last].content,
+        session = dataclasses.replace(
+            _plan(store, events[last]),
             num_ended=len(events) - last - 1,
             seconds=events[-1].time - events[last].time + since_last,
         )
@@ -184,3 +182,24 @@ def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperi
         standings=standings,
         status=status,
     )
+
+
+def _metrics(store: TrialStore) -> tuple[Metric, ...]:
+    """What the run was to find; an experiment's configuration says it, the other ones want the score."""
+    configuration = store.fact(CONFIGURATION, dict)
+    if configuration is None or (configuration and "evaluator" not in configuration):
+        return SCORE
+    try:
+        return check_metrics([Metric(**fields) for fields in configuration["metrics"]])
+    except (ConfigError, KeyError, TypeError) as error:
+        raise store.damaged(configuration, "the configuration") from error
+
+
+def _plan(store: TrialStore, began: Event) -> Session:
+    """What a process was to do."""
+    if not all(value is None or isinstance(value, (int, float)) for value in began.content.values()):
+        raise store.damaged(began.content, "what a process was to do")
+    try:
+        return Session(**began.content)
+    except TypeError as error:
+        raise store.damaged(began.content, "what a process was to do") from error

@@ -132,10 +132,17 @@ class Database:
         finally:
             self.execute("COMMIT")
 
-    def fact(self, name: str) -> Any:
-        """The JSON value kept under `name`; None where there is none. The schema must have the table `facts`."""
+    def fact(self, name: str, kind: type = object) -> Any:
+        """The JSON value kept under `name`; None where there is none. The schema must have the table `facts`.
+
+        Raises:
+            StoreError: the value was damaged where SQLite does not notice; it is not of that kind, for example.
+        """
         rows = self.execute("SELECT value FROM facts WHERE name = ?", (name,))
-        return self.json(rows[0][0]) if rows else None
+        value = self.json(rows[0][0]) if rows else None
+        if value is not None and not isinstance(value, kind):
+            raise self.damaged(value, f"the fact {name!r}")
+        return value
 
     def json(self, text: str) -> Any:
         """A value that was written as JSON.
@@ -272,7 +279,7 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours, with the remedy."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where names of tables are no text
         code = getattr(error, "sqlite_errorcode", 0)
         if code == sqlite3.SQLITE_FULL:
             raise StoreError(

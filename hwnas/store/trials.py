@@ -14,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any, Literal, get_args
 
 from hwnas.errors import StoreError
@@ -91,6 +92,20 @@ class Event:
     time: float
 
 
+# What this program writes: the fields of a trial, as Python has them, and what is in an event, by its kind.
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("architecture", "costs", "metrics"), dict),
+    **dict.fromkeys(("fidelity", "error"), str),
+    **dict.fromkeys(("batch_index", "repeat", "attempts", "num_images"), int),
+    **dict.fromkeys(("score", "loss", "seconds"), float),
+    "scores": (bytes, NoneType),
+}
+_CONTENTS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    **{kind: {} for kind in get_args(EventKind)},
+    "started": {"attempt": int},
+    "reported": {"step": int, "value": (int, float), "stop": bool},
+    "ended": {"status": str},
+}
 _COLUMNS = tuple(field.name for field in dataclasses.fields(Trial))
 _ASK = f"INSERT INTO trials ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _TRIALS = f"""
@@ -109,19 +124,6 @@ _END = """
     UPDATE trials SET status = ?, metrics = ?, score = ?, loss = ?, scores = ?, num_images = ?, error = ?, seconds = ?
     WHERE study = ? AND number = ? AND status = 'running' RETURNING number
 """
-_FIELDS: Mapping[str, Any] = {
-    **dict.fromkeys(("architecture", "costs", "metrics"), dict),
-    **dict.fromkeys(("fidelity", "error"), str),
-    **dict.fromkeys(("batch_index", "repeat", "attempts", "num_images"), int),
-    **dict.fromkeys(("score", "loss", "seconds"), float),
-    "scores": bytes | None,
-}
-_CONTENTS: Mapping[str, Mapping[str, Any]] = {
-    **dict.fromkeys(("began", "asked", "none", "interrupted"), {}),
-    "started": {"attempt": int},
-    "reported": {"step": int, "value": int | float, "stop": bool},
-    "ended": {"status": str},
-}
 _APPEND = "INSERT INTO events (study, number, kind, content, time) VALUES (?, ?, ?, ?, ?) RETURNING sequence"
 
 
@@ -221,7 +223,7 @@ class TrialStore(Database):
                 wanted is None
                 or number not in (range(-1, 0) if kind in ("began", "none") else range(num_trials))
                 or not isinstance(content, dict)
-                or not all(isinstance(content.get(key), of) for key, of in wanted.items())
+                or not all(isinstance(content.get(name), kind) for name, kind in wanted.items())
                 or not isinstance(when, float)
                 or not math.isfinite(when)
             ):
@@ -231,7 +233,11 @@ class TrialStore(Database):
     def studies(self) -> list[str]:
         """The names of all studies, in the order in which they began."""
         self.require_current()
-        return [name for (name,) in self.execute("SELECT study FROM events GROUP BY study ORDER BY min(sequence)")]
+        names = [name for (name,) in self.execute("SELECT study FROM events GROUP BY study ORDER BY min(sequence)")]
+        for name in names:
+            if not isinstance(name, str):
+                raise self.damaged(name, "the name of a study")
+        return names
 
     def seconds(self, study: str) -> float:
         """How long processes have worked on a study, each from its beginning to its last event."""
@@ -251,7 +257,7 @@ class TrialStore(Database):
         [(sequence,)] = self.execute(_APPEND, (study, number, kind, json.dumps(content), time.time()))
         return sequence
 
-    def _trial(self, row: tuple[Any, ...], number: int, name: str) -> Trial:
+    def _trial(self, row: tuple[Any, ...], number: int, which: str) -> Trial:
         *fields, num_asked, num_ended = row
         record = dict(zip(_COLUMNS, fields, strict=True))
         for name in ("score", "loss"):
@@ -261,20 +267,18 @@ class TrialStore(Database):
         # Of the schema before the third, whose trials all were complete, with these two numbers.
         written = record["metrics"]
         record["metrics"] = {n: record[n] for n in ("score", "loss")} if written is None else self.json(written)
-        for key, of in _FIELDS.items():
-            if not isinstance(record[key], of):
-                raise self.damaged(record[key], f"the {key} of {name}")
+        for name, kind in _KINDS.items():
+            if not isinstance(record[name], kind):
+                raise self.damaged(record[name], f"the {name} of {which}")
         trial = Trial(**record)
-        values = [*trial.costs.values(), *trial.metrics.values()]
-        lengths = (4 * trial.num_images, -(-trial.num_images // 8))
-        if (
-            trial.number != number
-            or trial.status not in get_args(TrialStatus)
-            or (num_asked, num_ended) != (1, trial.status != "running")
-            or not all(isinstance(value, int | float) for value in values)
-            or (trial.scores is not None and len(trial.scores) not in lengths)
-        ):
-            raise self.damaged((trial.number, trial.status, num_asked, num_ended, values, lengths), name)
+        happened = (trial.number, trial.status, num_asked, num_ended)
+        expected = (number, trial.status, 1, trial.status != "running")
+        if happened != expected or trial.status not in get_args(TrialStatus):
+            raise self.damaged(happened, f"the number, the status and the events of {which}")
+        if not all(isinstance(value, (int, float)) for value in (*trial.costs.values(), *trial.metrics.values())):
+            raise self.damaged((trial.costs, trial.metrics), f"the numbers of {which}")
+        if trial.scores is not None and len(trial.scores) not in (4 * trial.num_images, -(-trial.num_images // 8)):
+            raise self.damaged(trial.scores, f"the scores of {trial.num_images} images in {which}")
         return trial
 
 

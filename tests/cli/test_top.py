@@ -82,7 +82,7 @@ def test_scores_of_different_fidelities_are_not_compared(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with TrialStore(tmp_path / "run.sqlite") as store:
-        store.set_fact("configuration", {})
+        store.set_fact("configuration", {"seed": 0})
         run_trials(Thorough(SPACE), FunctionEvaluator(scored), store, study="first")
         run_trials(GridSearch(SPACE), FunctionEvaluator(scored), store, study="second", max_trials=3)
     _, printed, note = run(capsys, "top", tmp_path, "-k", 4)

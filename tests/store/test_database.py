@@ -91,6 +91,15 @@ def test_a_damaged_page_is_refused(path):
     assert path.read_bytes() == bytes(content)
 
 
+def test_names_of_tables_that_are_no_text_are_damage(path):
+    """SQLite's message has them in it, and then Python cannot read the message."""
+    fill(path)
+    content = path.read_bytes()
+    assert content.count(b"TABLE rows (") == 1
+    path.write_bytes(content.replace(b"TABLE rows (", b"TABLE rows \xff"))
+    refused(path, "is damaged or cannot be used .*codec can't decode byte 0xff")
+
+
 def test_a_newer_schema_is_refused(path):
     Database(path, NEWER).close()
     refused(path, r"written by a newer hwnas \(schema 2; this one reads up to 1\)")
