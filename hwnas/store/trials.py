@@ -8,7 +8,6 @@ must not be done twice: a measured candidate, a finished phase.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import math
 import os
@@ -81,7 +80,7 @@ class Event:
         number: of the trial; -1 for what concerns none ("began", "none").
         kind: see `EventKind`.
         content: of "reported" `{"step", "value", "stop"}`, of "started" `{"attempt"}`, of "ended" `{"status"}`, of
-            "began" whatever the process was to do.
+            "began" whatever the process was to do, and its id.
         time: when, in seconds since 1970.
     """
 
@@ -123,6 +122,13 @@ _EVENTS = """
 _END = """
     UPDATE trials SET status = ?, metrics = ?, score = ?, loss = ?, scores = ?, num_images = ?, error = ?, seconds = ?
     WHERE study = ? AND number = ? AND status = 'running' RETURNING number
+"""
+_SECONDS = """
+    SELECT total(max(0.0, time - before))
+    FROM (SELECT kind, time, lag(time) OVER (ORDER BY sequence) AS before FROM events
+        WHERE study = ?1 AND sequence >= (
+            SELECT min(sequence) FROM events WHERE study = ?1 AND kind = 'began' AND sequence >= ?2))
+    WHERE kind != 'began'
 """
 _APPEND = "INSERT INTO events (study, number, kind, content, time) VALUES (?, ?, ?, ?, ?) RETURNING sequence"
 
@@ -239,18 +245,14 @@ class TrialStore(Database):
                 raise self.damaged(name, "the name of a study")
         return names
 
-    def seconds(self, study: str) -> float:
-        """How long processes have worked on a study, each from its beginning to its last event."""
+    def seconds(self, study: str, *, after: int = 0) -> float:
+        """How long processes have worked on a study, each from its beginning to its last event.
+
+        A clock that was set back takes nothing away. `after`: those that began with or after this event only.
+        """
         self.require_current()
-        begun: list[Any] = self.execute(
-            "SELECT sequence, time FROM events WHERE study = ? AND kind = 'began' ORDER BY sequence", (study,)
-        )
-        latest = "SELECT time FROM events WHERE sequence < ? AND study = ? ORDER BY sequence DESC LIMIT 1"
-        total = 0.0
-        for (_, begin), (next_one, _) in itertools.pairwise([*begun, (2**62, 0.0)]):
-            [(end,)] = self.execute(latest, (next_one, study))
-            total += end - begin
-        return total
+        [(seconds,)] = self.execute(_SECONDS, (study, after))
+        return float(seconds)
 
     def _append(self, study: str, number: int, kind: EventKind, content: Mapping[str, Any]) -> int:
         sequence: int

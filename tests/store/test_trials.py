@@ -256,6 +256,17 @@ def test_seconds_are_those_that_processes_worked(path):
         store.begin("another", {})
         store.ask(dataclasses.replace(trial(0), study="another"))
         assert store.seconds("s") == 5.5
+        assert store.seconds("s", after=3) == 1.5
+
+
+def test_a_clock_that_was_set_back_takes_no_seconds_away(path):
+    with TrialStore(path) as store:
+        store.begin("s", {})
+        for number, when in enumerate((1000.0, 1010.0, 500.0, 502.0)):
+            if number:
+                store.ask(trial(number))
+            store.execute("UPDATE events SET time = ? WHERE sequence = (SELECT max(sequence) FROM events)", (when,))
+        assert store.seconds("s") == 12.0
 
 
 def test_rows_are_as_sqlite_tools_show_them(path):
