@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -140,7 +141,12 @@ class Engine:
             self._store.set_fact(f"{LIMITS}|{self._study}", limits)
             self.began = time.monotonic()
             left = None if max_duration_seconds is None else max(0.0, until - self.began)
-            plan = {"max_trials": max_trials, "max_duration_seconds": left, "concurrency": num_slots}
+            plan = {
+                "max_trials": max_trials,
+                "max_duration_seconds": left,
+                "concurrency": num_slots,
+                "pid": os.getpid(),
+            }
             self._driven.sequence = self._store.begin(self._study, plan)
             self._loop(executor, num_slots, math.inf if max_trials is None else max_trials, until)
         except BaseException:

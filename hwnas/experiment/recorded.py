@@ -111,7 +111,7 @@ def read_run(directory: str | Path) -> RecordedRun:
             phase=store.fact(PHASE, str) or "",
             phase_seconds=phase_seconds(store),
             networks=tuple(store.fact(NETWORKS, list) or ()),
-            studies=tuple(_recorded(store, study, in_work=writer is not None) for study in store.studies()),
+            studies=tuple(_recorded(store, study, writer=writer) for study in store.studies()),
         )
 
 
@@ -126,7 +126,7 @@ def read_experiment(directory: str | Path, study: str | None = None) -> Recorded
         RunDirectoryError: the folder holds no run, or no such search.
         StoreError: the run's database is damaged, or of another version.
     """
-    in_work = writer_of(Path(directory) / STORE_NAME) is not None
+    writer = writer_of(Path(directory) / STORE_NAME)
     with _opened(directory) as store:
         known = store.studies()
         if study is None and known:
@@ -135,7 +135,7 @@ def read_experiment(directory: str | Path, study: str | None = None) -> Recorded
             which = "no search of many trials" if study is None else f"no search {study!r}"
             has = f"its searches are {', '.join(map(repr, known))}" if known else "none was begun"
             raise RunDirectoryError(f"The run in {directory} has {which}: {has}.")
-        return _recorded(store, study, in_work=in_work)
+        return _recorded(store, study, writer=writer)
 
 
 @contextlib.contextmanager
@@ -150,7 +150,7 @@ def _opened(directory: str | Path) -> Iterator[TrialStore]:
         yield store
 
 
-def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperiment:
+def _recorded(store: TrialStore, study: str, *, writer: str | None) -> RecordedExperiment:
     metrics = _metrics(store)
     trials = store.trials(study)
     standings = Standings(metrics)
@@ -163,15 +163,17 @@ def _recorded(store: TrialStore, study: str, *, in_work: bool) -> RecordedExperi
     seconds = store.seconds(study)
     happened = [event.kind for event in events if event.kind != "began"]
     has_finished = not num_running and happened[-1:] == ["none"]
-    events = [event for event in events if event.kind in ("began", "ended")]
     last = max((place for place, event in enumerate(events) if event.kind == "began"), default=None)
     if last is not None:
-        since_last = time.time() - events[-1].time if in_work and num_running else 0.0
+        pid, plan = _plan(store, events[last])
+        # A process that begins just now has not begun with this study; histories of before do not say who had.
+        at_work = num_running and writer is not None and pid in (None, writer)
+        since_last = max(0.0, time.time() - events[-1].time) if at_work else 0.0
         seconds += since_last
         session = dataclasses.replace(
-            _plan(store, events[last]),
-            num_ended=len(events) - last - 1,
-            seconds=events[-1].time - events[last].time + since_last,
+            plan,
+            num_ended=sum(event.kind == "ended" for event in events[last:]),
+            seconds=store.seconds(study, after=events[last].sequence) + since_last,
         )
     status = status_of(standings, session, num_running=num_running, has_finished=has_finished, seconds_elapsed=seconds)
     return RecordedExperiment(
@@ -195,11 +197,13 @@ def _metrics(store: TrialStore) -> tuple[Metric, ...]:
         raise store.damaged(configuration, "the configuration") from error
 
 
-def _plan(store: TrialStore, began: Event) -> Session:
-    """What a process was to do."""
+def _plan(store: TrialStore, began: Event) -> tuple[str | None, Session]:
+    """Which process began, where that is on record, and what it was to do."""
+    plan = dict(began.content)
+    pid = plan.pop("pid", None)
     if not all(value is None or isinstance(value, (int, float)) for value in began.content.values()):
         raise store.damaged(began.content, "what a process was to do")
     try:
-        return Session(**began.content)
+        return None if pid is None else str(pid), Session(**plan)
     except TypeError as error:
         raise store.damaged(began.content, "what a process was to do") from error

@@ -15,8 +15,9 @@ import pytest
 from hwnas.errors import StoreError
 from hwnas.experiment import Experiment, Metric
 from hwnas.experiment.phases import Phases, ignore
+from hwnas.experiment.recorded import read_experiment
 from hwnas.space import Option
-from hwnas.store import TrialStore
+from hwnas.store import Trial, TrialStore
 from tests.cli.runs import SPACE, SUM, run, whole_grid
 
 WAITS = """
@@ -108,6 +109,34 @@ def test_beside_a_process_at_work_and_after_it_was_killed(
     assert code == 0
     assert "no process is working on it; 1 trial was running when the last one ended, to be tried again." in printed
     assert (folder / "run.sqlite").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("pid", "elapsed", "left"),
+    [
+        (os.getpid(), 100.0, 100.0),  # one trial in 100 s
+        (None, 100.0, 100.0),  # as before processes were on record
+        (os.getpid() + 1, 60.0, 60.0),  # was killed: the 40 s since its last event nobody has worked
+    ],
+)
+def test_seconds_are_counted_once_and_only_while_somebody_works(
+    tmp_path: pathlib.Path, pid: int | None, elapsed: float, left: float
+) -> None:
+    now = time.time()
+    with TrialStore(tmp_path / "run.sqlite") as store:
+        store.set_fact("configuration", {"seed": 0})
+        store.begin("s", {"max_trials": 2, **({} if pid is None else {"pid": pid})})
+        store.ask(Trial(study="s", number=0, architecture={}))
+        store.end(Trial(study="s", number=0, architecture={}, status="stopped"))
+        store.ask(Trial(study="s", number=1, architecture={}))
+        store.report("s", 1, step=1, value=1.0, stop=False)
+        for sequence, ago in enumerate((100.0, 100.0, 70.0, 70.0, 40.0), start=1):
+            store.execute("UPDATE events SET time = ? WHERE sequence = ?", (now - ago, sequence))
+        status = read_experiment(tmp_path).status  # while this process has the folder open
+    slack = time.time() - now
+    assert status.seconds_left is not None
+    assert 0 <= status.seconds_elapsed - elapsed <= slack + 1e-3
+    assert 0 <= status.seconds_left - left <= slack + 1e-3
 
 
 def test_looking_does_not_keep_a_writer_out(tmp_path: pathlib.Path) -> None:
