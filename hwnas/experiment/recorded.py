@@ -173,7 +173,7 @@ def _recorded(store: TrialStore, study: str, *, writer: str | None) -> RecordedE
         session = dataclasses.replace(
             plan,
             num_ended=sum(event.kind == "ended" for event in events[last:]),
-            seconds=store.seconds(study, after=events[last].sequence) + since_last,
+            seconds=store.seconds(study, since=events[last].sequence) + since_last,
         )
     status = status_of(standings, session, num_running=num_running, has_finished=has_finished, seconds_elapsed=seconds)
     return RecordedExperiment(

@@ -245,13 +245,17 @@ class TrialStore(Database):
                 raise self.damaged(name, "the name of a study")
         return names
 
-    def seconds(self, study: str, *, after: int = 0) -> float:
+    def seconds(self, study: str, *, since: int = 0) -> float:
         """How long processes have worked on a study, each from its beginning to its last event.
 
-        A clock that was set back takes nothing away. `after`: those that began with or after this event only.
+        A clock that was set back takes nothing away.
+
+        Args:
+            study: which.
+            since: only processes that began with the event of this sequence number, or after it.
         """
         self.require_current()
-        [(seconds,)] = self.execute(_SECONDS, (study, after))
+        [(seconds,)] = self.execute(_SECONDS, (study, since))
         return float(seconds)
 
     def _append(self, study: str, number: int, kind: EventKind, content: Mapping[str, Any]) -> int:

@@ -256,7 +256,7 @@ def test_seconds_are_those_that_processes_worked(path):
         store.begin("another", {})
         store.ask(dataclasses.replace(trial(0), study="another"))
         assert store.seconds("s") == 5.5
-        assert store.seconds("s", after=3) == 1.5
+        assert store.seconds("s", since=3) == 1.5
 
 
 def test_a_clock_that_was_set_back_takes_no_seconds_away(path):
