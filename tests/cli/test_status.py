@@ -118,6 +118,7 @@ def test_beside_a_process_at_work_and_after_it_was_killed(
         (None, 100.0, 100.0),  # as before processes were on record
         (os.getpid() + 1, 60.0, 60.0),  # was killed: the 40 s since its last event nobody has worked
     ],
+    ids=["at work", "before", "killed"],
 )
 def test_seconds_are_counted_once_and_only_while_somebody_works(
     tmp_path: pathlib.Path, pid: int | None, elapsed: float, left: float
