@@ -229,7 +229,7 @@ class TrialStore(Database):
                 wanted is None
                 or number not in (range(-1, 0) if kind in ("began", "none") else range(num_trials))
                 or not isinstance(content, dict)
-                or not all(isinstance(content.get(name), kind) for name, kind in wanted.items())
+                or not all(isinstance(content.get(name), of) for name, of in wanted.items())
                 or not isinstance(when, float)
                 or not math.isfinite(when)
             ):
